@@ -45,7 +45,10 @@ export interface HealthTarget {
   checks(proxyId: string): readonly ProxyCheck[];
   subscribe(proxyId: string, listener: () => void): () => void;
   /** Results of one report, by checkId. */
-  report(proxyId: string, results: readonly { readonly checkId: string; readonly healthy: boolean; readonly reason: string }[]): void;
+  report(
+    proxyId: string,
+    results: readonly { readonly checkId: string; readonly healthy: boolean; readonly reason: string }[],
+  ): void;
   /** The proxy's health stream ended. */
   lost(proxyId: string): void;
 }

@@ -6,6 +6,8 @@ export interface StatusResponse {
   readonly PrimaryDatacenter: string;
   readonly Version: string;
   readonly TrustDomain: string;
+  /** `routed` when services may be dialled from other datacenters directly; absent means `isolated`. */
+  readonly Network?: "isolated" | "routed";
   readonly Ready: boolean;
   /** What is still missing, in words; empty when Ready. */
   readonly Waiting: readonly string[];
@@ -30,7 +32,12 @@ export interface ProxyStatus {
   readonly Ready: boolean;
   /** Remarks on its configuration, in words: a mode with no gateway, an upstream that no datacenter has. */
   readonly Warnings: readonly string[];
-  readonly Types: readonly { readonly TypeUrl: string; readonly State: "pending" | "acked" | "nacked"; readonly At: string; readonly Error?: string }[];
+  readonly Types: readonly {
+    readonly TypeUrl: string;
+    readonly State: "pending" | "acked" | "nacked";
+    readonly At: string;
+    readonly Error?: string;
+  }[];
   readonly Certificate?: { readonly Serial: string; readonly NotAfter: string };
 }
 
@@ -79,7 +86,13 @@ export interface ControlPlaneConfig {
   readonly ports: { readonly https: number; readonly grpcTls: number; readonly server: number };
   readonly connect: { readonly enabled: boolean };
   readonly enableCentralServiceConfig: boolean;
+  /** What status shows as Network. Default `isolated`. */
+  readonly network?: "isolated" | "routed";
   readonly acl: { readonly enabled: boolean; readonly defaultPolicy: "allow" | "deny" };
   /** Durations in seconds. */
-  readonly ca: { readonly leafTtlSeconds: number; readonly intermediateTtlSeconds: number; readonly rootTtlSeconds: number };
+  readonly ca: {
+    readonly leafTtlSeconds: number;
+    readonly intermediateTtlSeconds: number;
+    readonly rootTtlSeconds: number;
+  };
 }

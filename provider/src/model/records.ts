@@ -88,7 +88,8 @@ export interface CheckRecord {
   /** Empty for a check of the node. */
   readonly ServiceID: string;
   readonly ServiceName: string;
-  readonly Type: "tcp" | "http" | "ttl" | "alias" | "proxy";
+  /** `external`: reported through the catalog, run by nobody here. */
+  readonly Type: "tcp" | "http" | "ttl" | "alias" | "proxy" | "maintenance" | "external";
   readonly Definition: CheckDefinition;
 }
 

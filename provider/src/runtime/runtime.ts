@@ -61,6 +61,7 @@ export interface ProcessState {
   readonly running: boolean;
   /** Digest of the ProcessSpec that it was started with. */
   readonly digest: string;
+  /** Of its last run; only while it does not run. */
   readonly exitCode?: number;
   /** How often it was started again after a crash. */
   readonly restarts: number;

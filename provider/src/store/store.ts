@@ -19,7 +19,13 @@ export interface Stored<K extends RecordKind = RecordKind> {
  */
 export type Change<K extends RecordKind = RecordKind> = {
   [P in K]:
-    | { readonly op: "set"; readonly kind: P; readonly key: string; readonly value: Records[P]; readonly ifIndex?: number }
+    | {
+        readonly op: "set";
+        readonly kind: P;
+        readonly key: string;
+        readonly value: Records[P];
+        readonly ifIndex?: number;
+      }
     | { readonly op: "delete"; readonly kind: P; readonly key: string; readonly ifIndex?: number };
 }[K];
 

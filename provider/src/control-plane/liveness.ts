@@ -1,0 +1,124 @@
+/**
+ * What proxies say: which are connected, what they acknowledged or refused, and from it a check record
+ * `proxy:<id>` that takes a dead sidecar or gateway out of everybody's endpoints.
+ */
+import type { ProxyObserver, TypeStatus } from "../ads/source.ts";
+import type { CheckRecord, CheckStatus, ServiceRecord } from "../model/records.ts";
+import type { Store } from "../store/store.ts";
+
+/** Envoy reconnects within 17 to 291 ms with the bootstrap's back-off; a stream that is away longer counts as lost. */
+const reconnectGraceMs = 1_000;
+/** After a start of the control plane every proxy has this long to come back before its absence counts. */
+const startGraceMs = 10_000;
+
+export interface ProxyState {
+  readonly connected: boolean;
+  readonly types: ReadonlyMap<string, TypeStatus>;
+}
+
+export interface Liveness extends ProxyObserver {
+  state(proxyId: string): ProxyState;
+  /** Calls the listener when any proxy's state changed. @returns the way to stop. */
+  onChange(listener: () => void): () => void;
+  close(): void;
+}
+
+const absent: ProxyState = { connected: false, types: new Map() };
+
+export function createLiveness(deps: {
+  readonly store: Store;
+  readonly proxy: (id: string) => ServiceRecord | undefined;
+  readonly proxies: () => readonly ServiceRecord[];
+  readonly onError: (error: unknown) => void;
+}): Liveness {
+  const states = new Map<string, { streams: number; types: Map<string, TypeStatus> }>();
+  const listeners = new Set<() => void>();
+  const timers = new Map<string, NodeJS.Timeout>();
+  let starting = true;
+
+  const stateOf = (proxyId: string) => {
+    const state = states.get(proxyId) ?? { streams: 0, types: new Map<string, TypeStatus>() };
+    states.set(proxyId, state);
+    return state;
+  };
+  const changed = (): void => {
+    for (const listener of [...listeners]) listener();
+  };
+  const write = (proxyId: string, status: CheckStatus): void => {
+    const proxy = deps.proxy(proxyId);
+    if (!proxy) return;
+    const check = proxyCheck(proxy, status);
+    deps.store
+      .txn([{ op: "set", kind: "check", key: `${check.Node}/${check.CheckID}`, value: check }])
+      .catch(deps.onError);
+  };
+  const judgeAbsent = (proxyId: string): void => {
+    if ((states.get(proxyId)?.streams ?? 0) === 0) write(proxyId, "critical");
+  };
+  const startTimer = setTimeout(() => {
+    starting = false;
+    for (const proxy of deps.proxies()) {
+      if (deps.store.get("check", `${proxy.Node}/proxy:${proxy.ID}`)) judgeAbsent(proxy.ID);
+    }
+  }, startGraceMs);
+
+  return {
+    connected: (proxyId) => {
+      const state = stateOf(proxyId);
+      state.streams += 1;
+      clearTimeout(timers.get(proxyId));
+      timers.delete(proxyId);
+      write(proxyId, "passing");
+      changed();
+    },
+    disconnected: (proxyId) => {
+      const state = stateOf(proxyId);
+      state.streams -= 1;
+      if (state.streams <= 0) {
+        states.delete(proxyId);
+        if (!starting) {
+          clearTimeout(timers.get(proxyId));
+          timers.set(
+            proxyId,
+            setTimeout(() => {
+              timers.delete(proxyId);
+              judgeAbsent(proxyId);
+            }, reconnectGraceMs),
+          );
+        }
+      }
+      changed();
+    },
+    typeStatus: (proxyId, typeUrl, status) => {
+      stateOf(proxyId).types.set(typeUrl, status);
+      changed();
+    },
+    state: (proxyId) => {
+      const state = states.get(proxyId);
+      return state ? { connected: state.streams > 0, types: state.types } : absent;
+    },
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    close: () => {
+      clearTimeout(startTimer);
+      for (const timer of timers.values()) clearTimeout(timer);
+    },
+  };
+}
+
+function proxyCheck(proxy: ServiceRecord, status: CheckStatus): CheckRecord {
+  return {
+    Node: proxy.Node,
+    CheckID: `proxy:${proxy.ID}`,
+    Name: "Envoy connected to its control plane",
+    Status: status,
+    Notes: "",
+    Output: status === "passing" ? "xDS stream is open" : "xDS stream is gone",
+    ServiceID: proxy.ID,
+    ServiceName: proxy.Service,
+    Type: "proxy",
+    Definition: {},
+  };
+}

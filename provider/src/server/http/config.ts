@@ -1,0 +1,115 @@
+/** `/v1/config*`: proxy-defaults, service-defaults and service-intentions. Only the primary writes them. */
+import { indexes } from "../../catalog/json.ts";
+import { transact } from "../../catalog/transact.ts";
+import type { Authorizer } from "../../model/authorizer.ts";
+import { isMeshError, MeshError } from "../../model/errors.ts";
+import type { Change, Commit, Stored } from "../../store/store.ts";
+import { blockingRead, storeSource } from "./blocking.ts";
+import { type Call, json, param, type Reply, type Route } from "./call.ts";
+import { type ConfigKind, configKind, parseConfigEntry } from "./config-entry.ts";
+import type { ApiDependencies } from "./dependencies.ts";
+import { demand, demandOperatorWrite, demandServiceWrite } from "./permissions.ts";
+
+const always = (): boolean => true;
+
+export function configRoutes(deps: ApiDependencies): readonly Route[] {
+  const { store } = deps;
+
+  const put = async (call: Call): Promise<Reply> => {
+    const authorizer = call.authorizer();
+    const entry = parseConfigEntry(await call.json());
+    demandWrite(authorizer, entry.Kind, entry.Name);
+    const change = { op: "set", kind: "config-entry", key: `${entry.Kind}/${entry.Name}`, value: entry } as const;
+    return conditional(call, change, true);
+  };
+
+  const remove = async (call: Call): Promise<Reply> => {
+    const authorizer = call.authorizer();
+    const kind = configKind(param(call, "kind"));
+    const name = param(call, "name");
+    demandWrite(authorizer, kind, name);
+    return conditional(call, { op: "delete", kind: "config-entry", key: `${kind}/${name}` }, {});
+  };
+
+  /** `?cas=`: done only at that ModifyIndex (0: only if it does not exist); the answer is then true or false. */
+  const conditional = async (call: Call, change: Change, answer: unknown): Promise<Reply> => {
+    const cas = call.query.get("cas");
+    if (cas === null || cas === "") return json(answer, (await transact(store, () => [change])).index);
+    if (!/^\d{1,15}$/.test(cas))
+      throw new MeshError("invalid", `cas ${JSON.stringify(cas)}: send the ModifyIndex that the entry must have`);
+    let commit: Commit;
+    try {
+      commit = await store.txn([{ ...change, ifIndex: Number(cas) }]);
+    } catch (error) {
+      if (isMeshError(error) && error.code === "conflict") return json(false);
+      throw error;
+    }
+    return json(true, commit.index);
+  };
+
+  const get = (call: Call): Promise<Reply> => {
+    const kind = configKind(param(call, "kind"));
+    const name = param(call, "name");
+    const key = `${kind}/${name}`;
+    return blockingRead(call, storeSource(store, [{ kind: "config-entry", prefix: key }]), (authorizer) => {
+      if (!canRead(authorizer, kind, name))
+        demand(authorizer, false, kind === "service-intentions" ? "intention:read" : "service:read", name);
+      const entry = store.get("config-entry", key);
+      if (!entry)
+        throw new MeshError(
+          "not_found",
+          `Config entry not found for ${JSON.stringify(kind)} / ${JSON.stringify(name)}`,
+        );
+      return json(shown(entry));
+    });
+  };
+
+  const list = (call: Call): Promise<Reply> => {
+    const kind = configKind(param(call, "kind"));
+    return blockingRead(call, storeSource(store, [{ kind: "config-entry", prefix: `${kind}/` }]), (authorizer) =>
+      json(
+        store
+          .list("config-entry", `${kind}/`)
+          .filter((entry) => canRead(authorizer, kind, entry.value.Name))
+          .map(shown),
+      ),
+    );
+  };
+
+  return [
+    { method: "PUT", path: "/v1/config", toPrimary: always, handle: put },
+    { method: "GET", path: "/v1/config/:kind", handle: list },
+    { method: "GET", path: "/v1/config/:kind/:name", handle: get },
+    { method: "DELETE", path: "/v1/config/:kind/:name", toPrimary: always, handle: remove },
+  ];
+}
+
+function shown(entry: Stored<"config-entry">): unknown {
+  return { ...entry.value, ...indexes(entry) };
+}
+
+function demandWrite(authorizer: Authorizer, kind: ConfigKind, name: string): void {
+  switch (kind) {
+    case "proxy-defaults":
+      return demandOperatorWrite(authorizer);
+    case "service-defaults":
+      return demandServiceWrite(authorizer, name);
+    case "service-intentions":
+      return demand(authorizer, authorizer.intentionWrite(name), "intention:write", name);
+    default:
+      return kind satisfies never;
+  }
+}
+
+function canRead(authorizer: Authorizer, kind: ConfigKind, name: string): boolean {
+  switch (kind) {
+    case "proxy-defaults":
+      return true;
+    case "service-defaults":
+      return authorizer.serviceRead(name);
+    case "service-intentions":
+      return authorizer.intentionRead(name);
+    default:
+      return kind satisfies never;
+  }
+}

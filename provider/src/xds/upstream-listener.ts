@@ -1,0 +1,25 @@
+/** A sidecar's listener for one upstream: the application dials it as if the destination were local. */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { TrafficDirection } from "../gen/envoy/config/core/v3/base_pb.ts";
+import type { ListenerSchema } from "../gen/envoy/config/listener/v3/listener_pb.ts";
+import { socketAddress } from "./address.ts";
+import { tcpProxy } from "./tcp-proxy.ts";
+
+export function upstreamListener(
+  name: string,
+  input: {
+    readonly service: string;
+    readonly datacenter: string;
+    readonly address: string;
+    readonly port: number;
+    readonly cluster: string;
+  },
+): MessageInitShape<typeof ListenerSchema> {
+  const statPrefix = `upstream.${input.service}.default.${input.datacenter}`;
+  return {
+    name,
+    address: socketAddress(input.address, input.port),
+    trafficDirection: TrafficDirection.OUTBOUND,
+    filterChains: [{ filters: [tcpProxy(statPrefix, input.cluster, "connected")] }],
+  };
+}

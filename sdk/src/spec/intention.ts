@@ -1,0 +1,26 @@
+/** What a user can say of who may call whom. Pure. */
+import { z } from "zod";
+import { nameSchema, ownerSchema, problemAt, serviceOrWildcardSchema, show, strict } from "./shared.ts";
+
+export const intentionSchema = strict({
+  datacenter: nameSchema("datacenter"),
+  source: serviceOrWildcardSchema,
+  destination: serviceOrWildcardSchema,
+  action: z.enum(["allow", "deny"], {
+    error: (issue) => `${show(issue.input)} is no action; use "allow" or "deny"`,
+  }),
+  description: z
+    .string()
+    .max(512, { error: "is longer than 512 characters; shorten it" })
+    .default(""),
+  owner: ownerSchema,
+}).check((context) => {
+  const { source, destination } = context.value;
+  if (source === destination && source !== "*") {
+    const message = `${show(destination)} is the source too; an intention is between two services, so name another one`;
+    context.issues.push({ ...problemAt(["destination"], message), input: context.value });
+  }
+});
+
+/** An intention with every default filled in. */
+export type IntentionSpec = z.infer<typeof intentionSchema>;

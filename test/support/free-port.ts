@@ -1,0 +1,11 @@
+/** A TCP port on 127.0.0.1 that nothing listens on. */
+import { type AddressInfo, createServer } from "node:net";
+
+/** Free at the time of asking; nobody holds it. */
+export async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise<void>((resolve) => probe.close(() => resolve()));
+  return port;
+}
