@@ -1,9 +1,11 @@
 /** Bundles what runs on its own, without node_modules beside it, into one file each. */
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const provider = fileURLToPath(new URL("..", import.meta.url));
+
+const { version } = JSON.parse(readFileSync(`${provider}package.json`, "utf8")) as { readonly version: string };
 
 /** Source to bundle. */
 const entries: readonly (readonly [source: string, bundle: string])[] = [
@@ -33,6 +35,7 @@ for (const [source, bundle] of entries) {
     minifySyntax: true,
     minifyWhitespace: true,
     conditions: ["source"],
+    define: { ISTHMUS_VERSION: JSON.stringify(version) },
     banner: { js: banner },
     legalComments: "eof",
     logLevel: "warning",

@@ -86,12 +86,19 @@ interface View {
 type Rule = (view: View) => readonly Problem[];
 
 const error = (on: DeclaredBase, message: string, final = false): Problem => ({
-  severity: "error", final, resource: on.resource, message: `${on.resource}: ${message}`,
+  severity: "error",
+  final,
+  resource: on.resource,
+  message: `${on.resource}: ${message}`,
 });
 const warning = (on: DeclaredBase, message: string): Problem => ({
-  severity: "warning", final: false, resource: on.resource, message: `${on.resource}: ${message}`,
+  severity: "warning",
+  final: false,
+  resource: on.resource,
+  message: `${on.resource}: ${message}`,
 });
-const list = (names: readonly string[]): string => (names.length === 0 ? "none" : names.map((name) => `"${name}"`).join(", "));
+const list = (names: readonly string[]): string =>
+  names.length === 0 ? "none" : names.map((name) => `"${name}"`).join(", ");
 
 function identity(declared: Declared): string | undefined {
   switch (declared.kind) {
@@ -126,7 +133,9 @@ const duplicates: Rule = ({ all }) => {
       first.set(what, declared.resource);
       return [];
     }
-    return [error(declared, `${what} is declared by "${earlier}" already; give one of them another name or remove it`, true)];
+    return [
+      error(declared, `${what} is declared by "${earlier}" already; give one of them another name or remove it`, true),
+    ];
   });
 };
 
@@ -134,27 +143,38 @@ const duplicates: Rule = ({ all }) => {
 const gatewayNames: Rule = ({ gateways, services }) =>
   gateways.flatMap((gateway) => {
     const same = services.find((service) => service.name === gateway.name && service.datacenter === gateway.datacenter);
-    return same ? [error(gateway, `"${gateway.name}" is the name of a service there too ("${same.resource}"); rename one`, true)] : [];
+    return same
+      ? [error(gateway, `"${gateway.name}" is the name of a service there too ("${same.resource}"); rename one`, true)]
+      : [];
   });
 
 const primaries: Rule = ({ datacenters, datacenter }) => {
   const primary = datacenters.filter((one) => one.primaryDatacenter === one.name);
-  const problems = primary.slice(1).map((second) =>
-    error(
-      second,
-      `"${second.name}" is a second primary beside "${primary[0]!.name}"; one federation has one: pass primary: <the first datacenter>`,
-      true,
-    ),
-  );
+  const problems = primary
+    .slice(1)
+    .map((second) =>
+      error(
+        second,
+        `"${second.name}" is a second primary beside "${primary[0]!.name}"; one federation has one: pass primary: <the first datacenter>`,
+        true,
+      ),
+    );
   if (datacenters.length > 0 && primary.length === 0 && datacenters.every((one) => datacenter(one.primaryDatacenter))) {
     problems.push(error(datacenters[0]!, "no datacenter is primary; give one of them primary: true"));
   }
   for (const one of datacenters) {
     const target = datacenter(one.primaryDatacenter);
     if (!target) {
-      problems.push(error(one, `primary datacenter "${one.primaryDatacenter}" is unknown; declared are ${list(datacenters.map((dc) => dc.name))}`));
+      problems.push(
+        error(
+          one,
+          `primary datacenter "${one.primaryDatacenter}" is unknown; declared are ${list(datacenters.map((dc) => dc.name))}`,
+        ),
+      );
     } else if (target !== one && target.primaryDatacenter !== target.name) {
-      problems.push(error(one, `"${target.name}" is not a primary itself; pass the datacenter that has primary: true`, true));
+      problems.push(
+        error(one, `"${target.name}" is not a primary itself; pass the datacenter that has primary: true`, true),
+      );
     }
   }
   return problems;
@@ -165,11 +185,14 @@ const unknownDatacenters: Rule = ({ all, datacenters, datacenter }) => {
   return all.flatMap((declared) => {
     if (declared.kind === "datacenter") return [];
     const problems: Problem[] = [];
-    if (!datacenter(declared.datacenter)) problems.push(error(declared, `datacenter "${declared.datacenter}" is unknown; ${known}`));
+    if (!datacenter(declared.datacenter))
+      problems.push(error(declared, `datacenter "${declared.datacenter}" is unknown; ${known}`));
     if (declared.kind === "service") {
       declared.upstreams.forEach((upstream, index) => {
         if (upstream.datacenter !== undefined && !datacenter(upstream.datacenter)) {
-          problems.push(error(declared, `upstreams[${index}].datacenter: "${upstream.datacenter}" is unknown; ${known}`));
+          problems.push(
+            error(declared, `upstreams[${index}].datacenter: "${upstream.datacenter}" is unknown; ${known}`),
+          );
         }
       });
     }
@@ -201,7 +224,8 @@ const modes: Rule = (view) =>
       const target = view.datacenter(upstream.datacenter ?? service.datacenter);
       if (!own || !target || own === target) return [];
       const hasGateway = (name: string): boolean => view.gateways.some((gateway) => gateway.datacenter === name);
-      const say = (message: string): Problem => error(service, `upstreams[${index}] ("${upstream.service}" in "${target.name}"): ${message}`);
+      const say = (message: string): Problem =>
+        error(service, `upstreams[${index}] ("${upstream.service}" in "${target.name}"): ${message}`);
       const mode = resolveMode(view, service, upstream);
       switch (mode) {
         case "local":
@@ -209,7 +233,11 @@ const modes: Rule = (view) =>
           const needed = mode === "local" ? [own.name, target.name] : [target.name];
           return needed
             .filter((name) => !hasGateway(name))
-            .map((name) => say(`mode "${mode}" needs a mesh gateway in datacenter "${name}", which has none; declare a MeshGateway there`));
+            .map((name) =>
+              say(
+                `mode "${mode}" needs a mesh gateway in datacenter "${name}", which has none; declare a MeshGateway there`,
+              ),
+            );
         }
         case "none": {
           const isolated = [own, target].filter((one) => one.network !== "routed").map((one) => one.name);
@@ -235,9 +263,16 @@ const upstreamPorts: Rule = ({ services }) =>
       const earlier = service.upstreams.findIndex(
         (other) => other.bindPort === upstream.bindPort && other.bindAddress === upstream.bindAddress,
       );
-      if (earlier !== index) problems.push(error(service, `${at} is taken by upstreams[${earlier}] already; choose a free port`, true));
+      if (earlier !== index)
+        problems.push(error(service, `${at} is taken by upstreams[${earlier}] already; choose a free port`, true));
       if (upstream.bindPort === service.port) {
-        problems.push(error(service, `${at} is the service's own port, and both listen in one network namespace; choose a free port`, true));
+        problems.push(
+          error(
+            service,
+            `${at} is the service's own port, and both listen in one network namespace; choose a free port`,
+            true,
+          ),
+        );
       }
       return problems;
     }),
@@ -247,8 +282,11 @@ const unknownServices: Rule = ({ services, datacenter }) =>
   services.flatMap((service) =>
     service.upstreams.flatMap((upstream, index) => {
       const where = upstream.datacenter ?? service.datacenter;
-      if (!datacenter(where) || services.some((one) => one.name === upstream.service && one.datacenter === where)) return [];
-      return [warning(service, `upstreams[${index}]: no service "${upstream.service}" is declared in datacenter "${where}"`)];
+      if (!datacenter(where) || services.some((one) => one.name === upstream.service && one.datacenter === where))
+        return [];
+      return [
+        warning(service, `upstreams[${index}]: no service "${upstream.service}" is declared in datacenter "${where}"`),
+      ];
     }),
   );
 
@@ -260,7 +298,8 @@ const intentions: Rule = ({ all }) =>
   );
 
 const connectOff: Rule = ({ services, gateways, datacenter }) => {
-  const message = (name: string): string => `connect is disabled in datacenter "${name}", so no proxy can run there; set connect.enabled to true`;
+  const message = (name: string): string =>
+    `connect is disabled in datacenter "${name}", so no proxy can run there; set connect.enabled to true`;
   return [...services.filter((service) => service.sidecar), ...gateways].flatMap((one) =>
     datacenter(one.datacenter)?.connect === false ? [error(one, message(one.datacenter))] : [],
   );
@@ -278,7 +317,16 @@ const centralConfigOff: Rule = ({ all, datacenters }) =>
   });
 
 const rules: readonly Rule[] = [
-  duplicates, gatewayNames, primaries, unknownDatacenters, modes, upstreamPorts, unknownServices, intentions, connectOff, centralConfigOff,
+  duplicates,
+  gatewayNames,
+  primaries,
+  unknownDatacenters,
+  modes,
+  upstreamPorts,
+  unknownServices,
+  intentions,
+  connectOff,
+  centralConfigOff,
 ];
 
 /** Every problem of the program, in the order of the rules and, within a rule, of the declarations. */

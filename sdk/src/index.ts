@@ -1,6 +1,11 @@
 /** `@isthmus/sdk`: what a Pulumi program imports to declare a service mesh across datacenters. */
 export {
-  checkProgram, type Declared, type DeclaredDatacenter, type DeclaredService, type DeclaredServiceDefaults, type DeclaredUpstream,
+  checkProgram,
+  type Declared,
+  type DeclaredDatacenter,
+  type DeclaredService,
+  type DeclaredServiceDefaults,
+  type DeclaredUpstream,
   type Problem,
 } from "./check-program.ts";
 export { AclPolicy, type AclPolicyArgs } from "./resources/acl-policy.ts";
@@ -12,7 +17,12 @@ export { ProxyDefaults, type ProxyDefaultsArgs } from "./resources/proxy-default
 export type { DatacenterRef } from "./resources/reference.ts";
 export { ServiceDefaults, type ServiceDefaultsArgs, type UpstreamDefaultsArgs } from "./resources/service-defaults.ts";
 export {
-  type CheckArgs, type RunArgs, type ServiceRef, ServiceRegistration, type ServiceRegistrationArgs, type SidecarArgs,
+  type CheckArgs,
+  type RunArgs,
+  type ServiceRef,
+  ServiceRegistration,
+  type ServiceRegistrationArgs,
+  type SidecarArgs,
   type UpstreamArgs,
 } from "./resources/service-registration.ts";
 export type { MeshGatewayMode } from "./spec/shared.ts";

@@ -57,6 +57,9 @@ function review(program: Program): void {
   program.held.clear();
 }
 
+/** Exit code by which language hosts know that the user has been told already; any but 0 fails preview and update. */
+const alreadyReported = 32;
+
 /**
  * Reports what is wrong when the program has nothing left to do. The exit code fails preview and update; an error in the
  * log alone would not.
@@ -73,7 +76,7 @@ function failAtTheEnd(program: Program): void {
       } else {
         // Without the resource: it was never registered, so the engine has no line for it.
         pulumi.log.error(problem.message).catch(() => {});
-        process.exitCode = 1;
+        process.exitCode = alreadyReported;
       }
     }
   });
@@ -103,5 +106,6 @@ export function declare(resource: pulumi.Resource, declared: Declared): Promise<
 
 /** The declared datacenter of that name, so that what names it by text still depends on it. */
 export function declaredDatacenter(name: string): pulumi.Resource | undefined {
-  return current().entries.find((entry) => entry.declared.kind === "datacenter" && entry.declared.name === name)?.resource;
+  return current().entries.find((entry) => entry.declared.kind === "datacenter" && entry.declared.name === name)
+    ?.resource;
 }

@@ -7,7 +7,7 @@
  *   web-1 → exact → write;   web-2 → longest prefix "web-" → deny;   db → prefix "" → read, so a write is refused
  */
 import type { Authorizer } from "../model/authorizer.ts";
-import { type Access, type NamedRule, type PlainResource, type PolicyRules, parseRules, strongest } from "./rules.ts";
+import { type Access, type NamedRule, type PlainResource, type PolicyRules, strongest } from "./rules.ts";
 
 export type DefaultPolicy = "allow" | "deny";
 
@@ -161,9 +161,7 @@ export function createAuthorizer(input: AuthorizerInput): Authorizer {
     nodeWrite: (name) => orDefault(decide(ruleFor(nodes, name), "write")),
     // An intention for every destination may be read by whoever may read one, and written by whoever may write all.
     intentionRead: (destination) =>
-      orDefault(
-        destination === "*" ? decideAny(intentions, "read") : decide(ruleFor(intentions, destination), "read"),
-      ),
+      orDefault(destination === "*" ? decideAny(intentions, "read") : decide(ruleFor(intentions, destination), "read")),
     intentionWrite: (destination) =>
       orDefault(
         destination === "*" ? decideAll(intentions, "write") : decide(ruleFor(intentions, destination), "write"),
@@ -210,22 +208,4 @@ export function managementAuthorizer(accessor: string): Authorizer {
     operatorRead: yes,
     operatorWrite: yes,
   };
-}
-
-/** For callers that have rules as text. @throws {MeshError} `invalid` as {@link parseRules}. */
-export function authorizerFromRules(
-  rules: string,
-  defaultPolicy: DefaultPolicy,
-  accessor: string,
-  datacenter: string,
-): Authorizer {
-  const policies = [parseRules(rules)];
-  return createAuthorizer({
-    accessor,
-    policies,
-    serviceIdentities: [],
-    nodeIdentities: [],
-    defaultPolicy,
-    datacenter,
-  });
 }

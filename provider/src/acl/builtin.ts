@@ -1,7 +1,8 @@
 /** The policy and the token that every datacenter has without anyone making them. Ids as in Consul. */
-import { managementRules } from "./authorizer.ts";
+
 import type { AclPolicyRecord, AclTokenRecord } from "../model/records.ts";
 import type { Change, Store } from "../store/store.ts";
+import { managementRules } from "./authorizer.ts";
 
 export const managementPolicyId = "00000000-0000-0000-0000-000000000001";
 export const anonymousAccessor = "00000000-0000-0000-0000-000000000002";

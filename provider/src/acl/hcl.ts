@@ -47,11 +47,17 @@ export function hclError(at: Position, message: string): MeshError {
  */
 export function readHcl(text: string): HclObject {
   let next = text.startsWith("\uFEFF") ? 1 : 0;
+  const lineStarts = [0, ...Array.from(text.matchAll(/\n/g), (found) => found.index + 1)];
 
   function positionOf(offset: number): Position {
-    const before = text.slice(0, offset);
-    const line = before.split("\n").length;
-    return { line, column: offset - (before.lastIndexOf("\n") + 1) + 1 };
+    let low = 0;
+    let high = lineStarts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (lineStarts[middle]! <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return { line: low + 1, column: offset - lineStarts[low]! + 1 };
   }
 
   function fail(message: string, offset = next): never {
@@ -138,7 +144,7 @@ export function readHcl(text: string): HclObject {
       lines.push(line.replace(/\r$/, ""));
     }
     const indents = lines.filter((line) => line.trim() !== "").map((line) => /^[ \t]*/.exec(line)![0].length);
-    const indent = head.startsWith("<<-") ? Math.min(...indents) : 0;
+    const indent = head.startsWith("<<-") ? indents.reduce((a, b) => Math.min(a, b), Infinity) : 0;
     return lines.map((line) => `${line.slice(indent)}\n`).join("");
   }
 

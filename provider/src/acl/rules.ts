@@ -120,7 +120,10 @@ function readPolicy(text: string): HclObject {
     return readHcl(text);
   } catch (error) {
     if (!isMeshError(error) || !error.message.includes("a second object begins here")) throw error;
-    const message = error.message.replace("a file holds one", "the rules of a policy are one object, not several in a row");
+    const message = error.message.replace(
+      "a file holds one",
+      "the rules of a policy are one object, not several in a row",
+    );
     throw new MeshError("invalid", message, { cause: error });
   }
 }

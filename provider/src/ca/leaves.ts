@@ -168,7 +168,7 @@ export function createLeaves(deps: LeavesDeps): Leaves {
       const known = current(service);
       if (known) return known;
       const pending = underway.get(service);
-      if (pending) return pending;
+      if (pending !== undefined) return pending;
       const [leaf] = await issue([service]);
       arm();
       return leaf!;

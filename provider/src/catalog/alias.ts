@@ -20,7 +20,7 @@ export function createAliases(deps: {
     return [...aliases].flatMap((key) => {
       const alias = store.get("check", key)?.value;
       const id = alias?.Definition.AliasService;
-      if (!alias || alias.Type !== "alias" || !id) return [];
+      if (alias?.Type !== "alias" || !id) return [];
       const exists = store.get("service", `${prefix}${id}`) !== undefined;
       // An alias never repeats an alias: two that name each other would hold each other critical for ever.
       const next = aliasStatus(

@@ -29,8 +29,8 @@ export interface CatalogIndex {
   apply(commit: Commit): ReadonlySet<Topic>;
 }
 
-/** Reads the whole store once. */
-export function createCatalogIndex(store: Store): CatalogIndex {
+/** Reads the whole store once. Only the control plane's own node has proxies that it configures. */
+export function createCatalogIndex(store: Store, node: string): CatalogIndex {
   const services = new Map<string, ServiceRecord>();
   const idsByName = new Map<string, Set<string>>();
   const checks = new Map<string, Map<string, CheckRecord>>();
@@ -57,7 +57,7 @@ export function createCatalogIndex(store: Store): CatalogIndex {
   };
 
   const addService = (service: ServiceRecord): void => {
-    if (service.Kind === "") return;
+    if (service.Kind === "" || service.Node !== node) return;
     services.set(service.ID, service);
     for (const group of groupsOf(service)) {
       const ids = idsByName.get(group) ?? new Set();
@@ -144,7 +144,7 @@ export function createCatalogIndex(store: Store): CatalogIndex {
     apply: (commit) => {
       const topics = new Set<Topic>();
       for (const record of commit.deleted) {
-        if (record.kind === "service") {
+        if (record.kind === "service" && (record.value as ServiceRecord).Node === node) {
           const removed = removeService((record.value as ServiceRecord).ID);
           if (removed) touchService(removed, topics);
         } else if (record.kind === "check") {
@@ -153,7 +153,7 @@ export function createCatalogIndex(store: Store): CatalogIndex {
         } else other(record, topics);
       }
       for (const record of commit.set) {
-        if (record.kind === "service") {
+        if (record.kind === "service" && (record.value as ServiceRecord).Node === node) {
           const before = removeService((record.value as ServiceRecord).ID);
           if (before) touchService(before, topics);
           addService(record.value as ServiceRecord);

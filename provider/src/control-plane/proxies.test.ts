@@ -91,7 +91,7 @@ function asSet(snapshot: ProxySnapshot): ResourceSet {
 
 async function world() {
   const store = createMemoryStore();
-  const index = createCatalogIndex(store);
+  const index = createCatalogIndex(store, "n");
   const proxies = createProxies(
     {
       store,

@@ -2,18 +2,27 @@
  * A secondary's end of the federation: follows the primary, publishes its own services, passes requests on. While the
  * primary is away everything that was taken over stays.
  */
-import { Client, Metadata } from "@grpc/grpc-js";
-import type { ClientDuplexStream, ServiceError } from "@grpc/grpc-js";
+
 import { randomUUID } from "node:crypto";
+import type { ClientDuplexStream, ServiceError } from "@grpc/grpc-js";
+import { Client, Metadata } from "@grpc/grpc-js";
 import { MeshError, toMeshError } from "../model/errors.ts";
 import type { Store } from "../store/store.ts";
 import { pauseMs } from "./backoff.ts";
 import { createOutbox } from "./outbox.ts";
+import type {
+  ForwardRequest,
+  ForwardResponse,
+  FromPrimary,
+  FromSecondary,
+  RecordsMessage,
+  SignRequest,
+  SignResponse,
+} from "./protocol.ts";
 import { federationService, maxMessageBytes, tokenKey } from "./protocol.ts";
-import type { ForwardRequest, ForwardResponse, FromPrimary, FromSecondary, RecordsMessage, SignRequest, SignResponse } from "./protocol.ts";
 import { createPublication } from "./publication.ts";
-import { acceptWelcome, changesFromPrimary, haveMessages, heldFromPrimary, storedState } from "./replica.ts";
 import type { ReplicationState } from "./replica.ts";
+import { acceptWelcome, changesFromPrimary, haveMessages, heldFromPrimary, storedState } from "./replica.ts";
 import { errorFrom } from "./status.ts";
 import { linkOptions, pinnedCredentials } from "./tls.ts";
 
@@ -121,9 +130,15 @@ export function createFederationClient(deps: FederationClientDeps): FederationCl
     return made;
   };
 
-  const apply = async (message: RecordsMessage, origin: Pick<ReplicationState, "ClusterId" | "Epoch">): Promise<void> => {
+  const apply = async (
+    message: RecordsMessage,
+    origin: Pick<ReplicationState, "ClusterId" | "Epoch">,
+  ): Promise<void> => {
     if (connected && message.index < index) {
-      throw new MeshError("conflict", `datacenter "${primaryDatacenter}" went back from index ${index} to ${message.index}`);
+      throw new MeshError(
+        "conflict",
+        `datacenter "${primaryDatacenter}" went back from index ${index} to ${message.index}`,
+      );
     }
     const moved = message.set.length + message.deleted.length > 0;
     const state = { ClusterId: origin.ClusterId, Epoch: origin.Epoch, Index: message.index };
@@ -156,10 +171,15 @@ export function createFederationClient(deps: FederationClientDeps): FederationCl
     const { path, requestSerialize, responseDeserialize } = federationService.join;
     const call: JoinCall = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata());
     current = call;
-    const outbox = createOutbox(publication, () => true, (message) => call.write(message));
+    const outbox = createOutbox(
+      publication,
+      () => true,
+      (message) => call.write(message),
+    );
     const ended = Promise.withResolvers<never>();
     const timer = setTimeout(
-      () => ended.reject(new MeshError("unavailable", `datacenter "${primaryDatacenter}" at ${address} does not answer`)),
+      () =>
+        ended.reject(new MeshError("unavailable", `datacenter "${primaryDatacenter}" at ${address} does not answer`)),
       welcomeTimeoutMs,
     );
     const theyHave = new Map<string, string>();
@@ -189,8 +209,17 @@ export function createFederationClient(deps: FederationClientDeps): FederationCl
     });
     call.on("drain", outbox.drained);
     call.on("error", (error: ServiceError) => ended.reject(errorFrom(error)));
-    call.on("end", () => ended.reject(new MeshError("unavailable", `datacenter "${primaryDatacenter}" ended the link`)));
-    call.write({ type: "hello", datacenter, primaryDatacenter, instance, address: deps.address, clusterId: clusterId(store) });
+    call.on("end", () =>
+      ended.reject(new MeshError("unavailable", `datacenter "${primaryDatacenter}" ended the link`)),
+    );
+    call.write({
+      type: "hello",
+      datacenter,
+      primaryDatacenter,
+      instance,
+      address: deps.address,
+      clusterId: clusterId(store),
+    });
     try {
       return await ended.promise;
     } finally {
@@ -227,10 +256,17 @@ export function createFederationClient(deps: FederationClientDeps): FederationCl
   };
 
   const unreachable = (what: string): MeshError =>
-    new MeshError("unavailable", `datacenter "${datacenter}" cannot reach its primary "${primaryDatacenter}", ${what}: ${lastError}`);
+    new MeshError(
+      "unavailable",
+      `datacenter "${datacenter}" cannot reach its primary "${primaryDatacenter}", ${what}: ${lastError}`,
+    );
 
   const unary = async <Request, Response>(
-    method: { path: string; requestSerialize: (value: Request) => Buffer; responseDeserialize: (bytes: Buffer) => Response },
+    method: {
+      path: string;
+      requestSerialize: (value: Request) => Buffer;
+      responseDeserialize: (bytes: Buffer) => Response;
+    },
     request: Request,
     timeoutMs: number,
     whenDown: string,
@@ -239,12 +275,26 @@ export function createFederationClient(deps: FederationClientDeps): FederationCl
     if (!client) throw unreachable(whenDown);
     return new Promise((resolve, reject) => {
       const options = { deadline: Date.now() + timeoutMs };
-      client.makeUnaryRequest(method.path, method.requestSerialize, method.responseDeserialize, request, metadata(), options, (error, response) => {
-        if (response !== undefined) return resolve(response);
-        const known = error ? errorFrom(error) : new MeshError("internal", "no answer");
-        if (known.code !== "unavailable") return reject(known);
-        reject(new MeshError("unavailable", `the link to the primary "${primaryDatacenter}" broke before its answer came, so the request may or may not have been carried out: ${known.message}`, { cause: error }));
-      });
+      client.makeUnaryRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        request,
+        metadata(),
+        options,
+        (error, response) => {
+          if (response !== undefined) return resolve(response);
+          const known = error ? errorFrom(error) : new MeshError("internal", "no answer");
+          if (known.code !== "unavailable") return reject(known);
+          reject(
+            new MeshError(
+              "unavailable",
+              `the link to the primary "${primaryDatacenter}" broke before its answer came, so the request may or may not have been carried out: ${known.message}`,
+              { cause: error },
+            ),
+          );
+        },
+      );
     });
   };
 
@@ -280,7 +330,8 @@ export function createFederationClient(deps: FederationClientDeps): FederationCl
         waiting.add(check);
         check();
       }),
-    forward: (request, timeoutMs = 30_000) => unary(federationService.forward, request, timeoutMs, "so nothing was written"),
+    forward: (request, timeoutMs = 30_000) =>
+      unary(federationService.forward, request, timeoutMs, "so nothing was written"),
     signIntermediate: async (csr) => {
       const request: SignRequest = { datacenter, instance: await instanceId(), csr };
       return unary(federationService.signIntermediate, request, 10_000, "so it gets no signing certificate");

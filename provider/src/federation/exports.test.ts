@@ -45,7 +45,10 @@ const nodes = [{ Node: "n", ID: "", Address: "127.1.0.1", Datacenter: "dc2" }];
 
 test("a service appears with its sidecars under its own name, without what is private", () => {
   const made = exportsOf({ nodes, services: [service("web"), sidecar, service("plain")], checks: [] }, "dc2");
-  assert.deepEqual(made.map((record) => [record.Datacenter, record.Service, record.Kind]), [["dc2", "web", "connect-proxy"]]);
+  assert.deepEqual(
+    made.map((record) => [record.Datacenter, record.Service, record.Kind]),
+    [["dc2", "web", "connect-proxy"]],
+  );
   const instance = made[0]!.Instances[0]!.Service;
   assert.equal(instance.Address, "127.1.0.1");
   assert.deepEqual(instance.Proxy, proxied);
@@ -72,12 +75,19 @@ test("gateways appear with all their addresses; odd names are names like others"
   const gateway = service("gw", { Kind: "mesh-gateway", TaggedAddresses });
   const odd = service("odd", { Kind: "connect-proxy", Proxy: { DestinationServiceName: "__proto__" } });
   const made = exportsOf({ nodes, services: [gateway, odd], checks: [] }, "dc2");
-  assert.deepEqual(made.map((record) => record.Service), ["__proto__", "gw"]);
+  assert.deepEqual(
+    made.map((record) => record.Service),
+    ["__proto__", "gw"],
+  );
   assert.deepEqual(made[1]!.Instances[0]!.Service.TaggedAddresses, TaggedAddresses);
 });
 
 test("order in the catalog does not change the exports", () => {
-  const services = [sidecar, service("web-2", { Kind: "connect-proxy", Proxy: proxied }), service("gw", { Kind: "mesh-gateway" })];
+  const services = [
+    sidecar,
+    service("web-2", { Kind: "connect-proxy", Proxy: proxied }),
+    service("gw", { Kind: "mesh-gateway" }),
+  ];
   const one = exportsOf({ nodes, services, checks: [] }, "dc2");
   assert.deepEqual(exportsOf({ nodes, services: services.toReversed(), checks: [] }, "dc2"), one);
   assert.equal(digestOf({ a: 1, b: [{ d: 1, c: 2 }] }).digest, digestOf({ b: [{ c: 2, d: 1 }], a: 1 }).digest);
@@ -94,7 +104,10 @@ const message = (set: RecordsMessage["set"], deleted: RecordsMessage["deleted"] 
 test("a secondary can publish its own services and nothing else", () => {
   const value = { ...exportsOf({ nodes, services: [sidecar], checks: [] }, "dc2")[0]! };
   const kind = "imported-service";
-  assert.equal(changesFromSecondary(message([{ kind, key: "dc2/web", value }], [{ kind, key: "dc2/db" }]), "dc2").length, 2);
+  assert.equal(
+    changesFromSecondary(message([{ kind, key: "dc2/web", value }], [{ kind, key: "dc2/db" }]), "dc2").length,
+    2,
+  );
   const bad: readonly (readonly [RecordsMessage, string])[] = [
     [message([{ kind: "acl-token", key: "x", value: {} }]), "permission_denied"],
     [message([{ kind, key: "dc3/web", value }]), "permission_denied"],
@@ -118,6 +131,9 @@ test("a primary cannot overwrite what is a secondary's own", () => {
 });
 
 test("pauses double from 50 ms to 2 s, with up to half taken off", () => {
-  assert.deepEqual([1, 2, 3, 6, 7, 50].map((failures) => pauseMs(failures, 0)), [50, 100, 200, 1_600, 2_000, 2_000]);
+  assert.deepEqual(
+    [1, 2, 3, 6, 7, 50].map((failures) => pauseMs(failures, 0)),
+    [50, 100, 200, 1_600, 2_000, 2_000],
+  );
   assert.equal(pauseMs(1, 0.999), 50 * 0.5005);
 });

@@ -1,20 +1,20 @@
 /** The federation over real gRPC and TLS on loopback: joining, following, forwarding, losing the primary, refusals. */
 import assert from "node:assert/strict";
 import { randomBytes, randomUUID } from "node:crypto";
-import { connect } from "node:tls";
 import { after, test } from "node:test";
+import { connect } from "node:tls";
 import { systemClock } from "../ca/clock.ts";
-import { controlServerName, createControlCa } from "../ca/control-ca.ts";
 import { createConnectCa } from "../ca/connect-ca.ts";
+import { controlServerName, createControlCa } from "../ca/control-ca.ts";
 import { isIssuedBy } from "../ca/x509.ts";
 import { MeshError } from "../model/errors.ts";
 import type { AclTokenRecord, CheckRecord, ServiceRecord } from "../model/records.ts";
 import { createMemoryStore } from "../store/memory.ts";
 import type { Change, Store } from "../store/store.ts";
-import { createFederationClient } from "./client.ts";
 import type { FederationClient, FederationClientDeps } from "./client.ts";
-import { createFederationServer } from "./server.ts";
+import { createFederationClient } from "./client.ts";
 import type { FederationServer } from "./server.ts";
+import { createFederationServer } from "./server.ts";
 
 const open: (() => void | Promise<void>)[] = [];
 after(async () => {
@@ -68,12 +68,26 @@ const instance = (id: string, extra: Partial<ServiceRecord> = {}): Change => {
   return { op: "set", kind: "service", key: `n/${id}`, value };
 };
 const sidecar = (service: string): Change =>
-  instance(`${service}-sidecar-proxy`, { Kind: "connect-proxy", Proxy: { DestinationServiceName: service, DestinationServiceID: service } });
+  instance(`${service}-sidecar-proxy`, {
+    Kind: "connect-proxy",
+    Proxy: { DestinationServiceName: service, DestinationServiceID: service },
+  });
 const check = (service: string, Status: CheckRecord["Status"]): Change => ({
   op: "set",
   kind: "check",
   key: `n/${service}`,
-  value: { Node: "n", CheckID: service, Name: "", Status, Notes: "", Output: "", ServiceID: service, ServiceName: service, Type: "ttl", Definition: {} },
+  value: {
+    Node: "n",
+    CheckID: service,
+    Name: "",
+    Status,
+    Notes: "",
+    Output: "",
+    ServiceID: service,
+    ServiceName: service,
+    Type: "ttl",
+    Definition: {},
+  },
 });
 
 interface Primary {
@@ -86,7 +100,14 @@ interface Primary {
 }
 
 async function primary(store: Store = createMemoryStore(), port = 0): Promise<Primary> {
-  const shared = { store, datacenter: "dc1", clock: systemClock, random: Math.random, randomBytes, onError: assert.fail };
+  const shared = {
+    store,
+    datacenter: "dc1",
+    clock: systemClock,
+    random: Math.random,
+    randomBytes,
+    onError: assert.fail,
+  };
   const control = await createControlCa({ ...shared, mesh: "m" });
   const ttl = { leafTtlSeconds: 3_600, intermediateTtlSeconds: 36_000, rootTtlSeconds: 360_000 };
   const ca = createConnectCa({ ...shared, ttl });
@@ -103,7 +124,12 @@ async function primary(store: Store = createMemoryStore(), port = 0): Promise<Pr
     },
     async handleForward({ method, path, query, token: user, body }) {
       if (path === "/v1/config") await store.txn([intention(body)]);
-      return { status: 200, headers: { "x-test": "1" }, body: JSON.stringify({ method, path, query, user }), index: store.index };
+      return {
+        status: 200,
+        headers: { "x-test": "1" },
+        body: JSON.stringify({ method, path, query, user }),
+        index: store.index,
+      };
     },
     handleSignIntermediate: ca.handleSignIntermediate,
     onError: (error) => errors.push(error.message),
@@ -148,16 +174,37 @@ test("a secondary takes over a snapshot, then every commit, and deletes what van
   await store.txn([intention("stale"), token("mine", true)]);
   const dc2 = secondary(dc1, "dc2", { store });
   await joined(dc2);
-  assert.deepEqual(store.list("config-entry").map(({ key }) => key), ["service-intentions/socat"]);
-  assert.deepEqual(store.list("acl-token").map(({ key }) => key), ["mine", "shared"]);
-  assert.deepEqual(store.list("ca-root").map(({ value }) => value), dc1.store.list("ca-root").map(({ value }) => value));
+  assert.deepEqual(
+    store.list("config-entry").map(({ key }) => key),
+    ["service-intentions/socat"],
+  );
+  assert.deepEqual(
+    store.list("acl-token").map(({ key }) => key),
+    ["mine", "shared"],
+  );
+  assert.deepEqual(
+    store.list("ca-root").map(({ value }) => value),
+    dc1.store.list("ca-root").map(({ value }) => value),
+  );
   assert.equal(store.list("signer").length, 0);
-  assert.deepEqual(store.list("datacenter").map(({ key, value }) => [key, value.Primary]), [["dc1", true], ["dc2", false]]);
-  const { index } = await dc1.store.txn([intention("socat", "deny"), { op: "delete", kind: "acl-token", key: "shared" }]);
+  assert.deepEqual(
+    store.list("datacenter").map(({ key, value }) => [key, value.Primary]),
+    [
+      ["dc1", true],
+      ["dc2", false],
+    ],
+  );
+  const { index } = await dc1.store.txn([
+    intention("socat", "deny"),
+    { op: "delete", kind: "acl-token", key: "shared" },
+  ]);
   await dc2.client.awaitIndex(index, 2_000);
   const entry = store.get("config-entry", "service-intentions/socat")!.value;
   assert.equal(entry.Kind === "service-intentions" && entry.Sources[0]!.Action, "deny");
-  assert.deepEqual(store.list("acl-token").map(({ key }) => key), ["mine"]);
+  assert.deepEqual(
+    store.list("acl-token").map(({ key }) => key),
+    ["mine"],
+  );
   assert.equal(dc2.client.status().LastError, "");
   assert.deepEqual(dc1.server.connected(), ["dc2"]);
 });
@@ -185,9 +232,17 @@ test("three datacenters see each other's services and gateways with health; who 
   await Promise.all([joined(dc2), joined(dc3)]);
   await dc1.store.txn([instance("socat"), sidecar("socat")]);
   const wan = { wan: { Address: "127.2.0.8", Port: 8443 } };
-  await dc2.store.txn([instance("web"), sidecar("web"), check("web", "passing"), instance("gw", { Kind: "mesh-gateway", TaggedAddresses: wan })]);
+  await dc2.store.txn([
+    instance("web"),
+    sidecar("web"),
+    check("web", "passing"),
+    instance("gw", { Kind: "mesh-gateway", TaggedAddresses: wan }),
+  ]);
   await until("dc3 knows", () => dc3.store.list("imported-service").length === 3);
-  assert.deepEqual(dc3.store.list("imported-service").map(({ key }) => key), ["dc1/socat", "dc2/gw", "dc2/web"]);
+  assert.deepEqual(
+    dc3.store.list("imported-service").map(({ key }) => key),
+    ["dc1/socat", "dc2/gw", "dc2/web"],
+  );
   await until("dc2 knows", () => dc2.store.list("imported-service").length === 1);
   assert.deepEqual(dc3.store.get("imported-service", "dc2/gw")!.value.Instances[0]!.Service.TaggedAddresses, wan);
   const status = () => dc3.store.get("imported-service", "dc2/web")?.value.Instances[0]?.Status;
@@ -263,7 +318,10 @@ test("without its primary a secondary keeps all it has, says why writes fail, an
   await until("lost", () => !dc2.client.status().Connected);
   assert.equal(dc2.store.list("config-entry").length, 2);
   const request = { method: "PUT", path: "/v1/config", query: "", token: "", body: "x" } as const;
-  await assert.rejects(dc2.client.forward(request), { code: "unavailable", message: /"dc2" cannot reach its primary "dc1".*nothing was written/ });
+  await assert.rejects(dc2.client.forward(request), {
+    code: "unavailable",
+    message: /"dc2" cannot reach its primary "dc1".*nothing was written/,
+  });
   await store.txn([intention("c"), { op: "delete", kind: "config-entry", key: "service-intentions/a" }]);
   const commits: number[] = [];
   dc2.store.subscribe((commit) => commits.push(commit.set.length + commit.deleted.length));
@@ -271,7 +329,10 @@ test("without its primary a secondary keeps all it has, says why writes fail, an
   await primary(store, dc1.port);
   await joined(dc2);
   assert.ok(performance.now() - from < 5_000);
-  assert.deepEqual(dc2.store.list("config-entry").map(({ key }) => key), ["service-intentions/b", "service-intentions/c"]);
+  assert.deepEqual(
+    dc2.store.list("config-entry").map(({ key }) => key),
+    ["service-intentions/b", "service-intentions/c"],
+  );
   // c, the deletion of a, and the state; nothing that was there already.
   assert.equal(commits[0], 3);
 });
@@ -296,12 +357,15 @@ test("a large snapshot comes in several messages and a second secondary is not h
   const dc1 = await primary();
   const big = "x".repeat(10_000);
   await dc1.store.txn(
-    Array.from({ length: 400 }, (_, at): Change => ({
-      op: "set",
-      kind: "config-entry",
-      key: `service-defaults/s${at}`,
-      value: { Kind: "service-defaults", Name: `s${at}`, Meta: { big } },
-    })),
+    Array.from(
+      { length: 400 },
+      (_, at): Change => ({
+        op: "set",
+        kind: "config-entry",
+        key: `service-defaults/s${at}`,
+        value: { Kind: "service-defaults", Name: `s${at}`, Meta: { big } },
+      }),
+    ),
   );
   const [dc2, dc3] = [secondary(dc1, "dc2"), secondary(dc1, "dc3")];
   await Promise.all([joined(dc2), joined(dc3)]);
@@ -319,9 +383,15 @@ test("an older primary, or another one, is refused; a raised epoch is taken", as
   const kept = held.list("config-entry");
   const cluster = first.store.get("fact", "cluster-id")!.value;
   const root = first.store.list("ca-root")[0]!.value;
-  const signers = first.store.list("signer").map(({ key, value }): Change => ({ op: "set", kind: "signer", key, value }));
+  const signers = first.store
+    .list("signer")
+    .map(({ key, value }): Change => ({ op: "set", kind: "signer", key, value }));
   const restored = createMemoryStore();
-  await restored.txn([{ op: "set", kind: "fact", key: "cluster-id", value: cluster }, { op: "set", kind: "ca-root", key: root.ID, value: root }, ...signers]);
+  await restored.txn([
+    { op: "set", kind: "fact", key: "cluster-id", value: cluster },
+    { op: "set", kind: "ca-root", key: root.ID, value: root },
+    ...signers,
+  ]);
   const old = await primary(restored);
   const refused = secondary(old, "dc2", { store: held });
   await until("refused", () => /older state/.test(refused.client.status().LastError));
@@ -345,12 +415,27 @@ test("who may not join is told why", async () => {
     ["bad token", "dc4", { token: () => "bad" }, /may not replicate/],
     ["no token", "dc4", { token: () => "" }, /needs a replication token/],
     ["wrong pin", "dc4", { controlRoot: stranger.root }, /certificate/],
-    ["wrong server name", "dc4", { dialer: { dial: async () => ({ address: `127.0.0.1:${dc1.port}`, serverName: "server.dc9.m.isthmus" }) } }, /altnames|Hostname/i],
+    [
+      "wrong server name",
+      "dc4",
+      { dialer: { dial: async () => ({ address: `127.0.0.1:${dc1.port}`, serverName: "server.dc9.m.isthmus" }) } },
+      /altnames|Hostname/i,
+    ],
     ["same name as a live one", "dc2", {}, /another datacenter "dc2" is connected/],
     ["the primary's name", "dc1", {}, /primary's own name/],
     ["wrong primary", "dc4", { primaryDatacenter: "dc9" }, /has primary "dc9", but this is "dc1"/],
-    ["nobody there", "dc4", { dialer: { dial: async () => ({ address: "127.0.0.1:1", serverName: "x" }) } }, /ECONNREFUSED|connection/i],
-    ["broken dialer", "dc4", { dialer: { dial: () => Promise.reject(new MeshError("unavailable", "no gateway yet")) } }, /no gateway yet/],
+    [
+      "nobody there",
+      "dc4",
+      { dialer: { dial: async () => ({ address: "127.0.0.1:1", serverName: "x" }) } },
+      /ECONNREFUSED|connection/i,
+    ],
+    [
+      "broken dialer",
+      "dc4",
+      { dialer: { dial: () => Promise.reject(new MeshError("unavailable", "no gateway yet")) } },
+      /no gateway yet/,
+    ],
   ];
   for (const [name, datacenter, extra, reason] of cases) {
     const one = secondary(dc1, datacenter, extra);
@@ -372,7 +457,9 @@ test("a link ends at once when its token loses its right", async () => {
   await dc1.store.txn([token("any", false)]);
   await until("cut", () => !dc2.client.status().Connected);
   assert.ok(performance.now() - from < 1_000);
-  await assert.rejects(dc2.client.forward({ method: "GET", path: "/", query: "", token: "", body: "" }), { code: "unavailable" });
+  await assert.rejects(dc2.client.forward({ method: "GET", path: "/", query: "", token: "", body: "" }), {
+    code: "unavailable",
+  });
 });
 
 test("TLS below 1.3 and hostile bytes get nowhere", async () => {
@@ -381,7 +468,13 @@ test("TLS below 1.3 and hostile bytes get nowhere", async () => {
   await joined(dc2);
   const dial = (bytes: Buffer | undefined, maxVersion: "TLSv1.2" | "TLSv1.3"): Promise<string> =>
     new Promise((resolve) => {
-      const socket = connect({ port: dc1.port, host: "127.0.0.1", rejectUnauthorized: false, maxVersion, ALPNProtocols: ["h2"] });
+      const socket = connect({
+        port: dc1.port,
+        host: "127.0.0.1",
+        rejectUnauthorized: false,
+        maxVersion,
+        ALPNProtocols: ["h2"],
+      });
       socket.setTimeout(3_000, () => socket.destroy());
       socket.on("secureConnect", () => (bytes ? socket.write(bytes) : socket.end()));
       socket.on("error", (error) => resolve(`refused: ${error.message}`));
@@ -389,6 +482,7 @@ test("TLS below 1.3 and hostile bytes get nowhere", async () => {
       socket.resume();
     });
   assert.match(await dial(undefined, "TLSv1.2"), /refused/);
-  for (const bytes of [randomBytes(4_096), Buffer.from("GET / HTTP/1.1\r\n\r\n")]) assert.match(await dial(bytes, "TLSv1.3"), /closed|refused/);
+  for (const bytes of [randomBytes(4_096), Buffer.from("GET / HTTP/1.1\r\n\r\n")])
+    assert.match(await dial(bytes, "TLSv1.3"), /closed|refused/);
   assert.equal(dc2.client.status().Connected, true);
 });

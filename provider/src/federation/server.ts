@@ -1,18 +1,27 @@
 /** The primary's end of the federation: takes in secondaries, keeps them up to date, answers what they pass on. */
+
+import type { Metadata, ServerDuplexStream, ServerUnaryCall, sendUnaryData } from "@grpc/grpc-js";
 import { Server } from "@grpc/grpc-js";
-import type { Metadata, sendUnaryData, ServerDuplexStream, ServerUnaryCall } from "@grpc/grpc-js";
 import { MeshError, toMeshError } from "../model/errors.ts";
 import type { CaRootRecord } from "../model/records.ts";
 import type { Change, Store } from "../store/store.ts";
 import { createOutbox } from "./outbox.ts";
+import type {
+  ForwardRequest,
+  ForwardResponse,
+  FromPrimary,
+  FromSecondary,
+  HelloMessage,
+  SignRequest,
+  SignResponse,
+} from "./protocol.ts";
 import { federationService, maxMessageBytes, replicatedKinds, tokenKey } from "./protocol.ts";
-import type { ForwardRequest, ForwardResponse, FromPrimary, FromSecondary, HelloMessage, SignRequest, SignResponse } from "./protocol.ts";
-import { createPublication } from "./publication.ts";
 import type { PublishedRecord } from "./publication.ts";
+import { createPublication } from "./publication.ts";
 import { changesFromSecondary, haveMessages, heldFromSecondary } from "./replica.ts";
 import { statusFrom } from "./status.ts";
-import { FederationServerCredentials, linkOptions } from "./tls.ts";
 import type { ServerKeyPair } from "./tls.ts";
+import { FederationServerCredentials, linkOptions } from "./tls.ts";
 
 export interface FederationServerDeps {
   readonly store: Store;
@@ -83,23 +92,34 @@ export function createFederationServer(deps: FederationServerDeps): FederationSe
 
   const checkHello = (hello: HelloMessage): void => {
     if (hello.primaryDatacenter !== datacenter) {
-      throw new MeshError("invalid", `datacenter "${hello.datacenter}" has primary "${hello.primaryDatacenter}", but this is "${datacenter}": correct primaryDatacenter or the join address`);
+      throw new MeshError(
+        "invalid",
+        `datacenter "${hello.datacenter}" has primary "${hello.primaryDatacenter}", but this is "${datacenter}": correct primaryDatacenter or the join address`,
+      );
     }
     if (hello.datacenter === datacenter) {
       throw new MeshError("already_exists", `"${datacenter}" is the primary's own name: give the secondary another`);
     }
     const live = sessions.get(hello.datacenter);
     if (live && live.instance !== hello.instance) {
-      throw new MeshError("already_exists", `another datacenter "${hello.datacenter}" is connected: give one of them another name`);
+      throw new MeshError(
+        "already_exists",
+        `another datacenter "${hello.datacenter}" is connected: give one of them another name`,
+      );
     }
     const clusterId = store.get("fact", "cluster-id")?.value.Value;
     if (clusterId !== undefined && hello.clusterId !== "" && hello.clusterId !== clusterId) {
-      throw new MeshError("conflict", `datacenter "${hello.datacenter}" belongs to cluster ${hello.clusterId}, this is ${clusterId}: create it anew to join this mesh`);
+      throw new MeshError(
+        "conflict",
+        `datacenter "${hello.datacenter}" belongs to cluster ${hello.clusterId}, this is ${clusterId}: create it anew to join this mesh`,
+      );
     }
   };
 
   const announce = async (name: string, primary: boolean, address: string): Promise<void> => {
-    await store.txn([{ op: "set", kind: "datacenter", key: name, value: { Name: name, Primary: primary, Address: address } }]);
+    await store.txn([
+      { op: "set", kind: "datacenter", key: name, value: { Name: name, Primary: primary, Address: address } },
+    ]);
   };
 
   const join = (call: JoinCall): void => {
@@ -107,7 +127,8 @@ export function createFederationServer(deps: FederationServerDeps): FederationSe
     let session: Session | undefined;
     let over = false;
     const held = new Map<string, string>();
-    const visible = ({ kind, key }: PublishedRecord): boolean => kind !== "imported-service" || !key.startsWith(`${name}/`);
+    const visible = ({ kind, key }: PublishedRecord): boolean =>
+      kind !== "imported-service" || !key.startsWith(`${name}/`);
     const outbox = createOutbox(publication, visible, (message) => call.write(message));
 
     const release = (): void => {
@@ -122,12 +143,16 @@ export function createFederationServer(deps: FederationServerDeps): FederationSe
       deps.onError(toMeshError(error));
       call.emit("error", statusFrom(error));
     };
-    const timer = setTimeout(() => end(new MeshError("invalid", "the other side did not introduce itself")), helloTimeoutMs);
+    const timer = setTimeout(
+      () => end(new MeshError("invalid", "the other side did not introduce itself")),
+      helloTimeoutMs,
+    );
 
     const welcome = async (hello: HelloMessage, token: string): Promise<void> => {
       checkHello(hello);
       const clusterId = store.get("fact", "cluster-id")?.value.Value;
-      if (clusterId === undefined) throw new MeshError("unavailable", `datacenter "${datacenter}" has no certificate authority yet: try again`);
+      if (clusterId === undefined)
+        throw new MeshError("unavailable", `datacenter "${datacenter}" has no certificate authority yet: try again`);
       clearTimeout(timer);
       name = hello.datacenter;
       const before = sessions.get(name);
@@ -142,7 +167,8 @@ export function createFederationServer(deps: FederationServerDeps): FederationSe
     };
 
     const receive = async (message: FromSecondary, token: string): Promise<void> => {
-      if (message.type === "hello" ? session : !session) throw new MeshError("invalid", "messages of a federation link came out of order");
+      if (message.type === "hello" ? session : !session)
+        throw new MeshError("invalid", "messages of a federation link came out of order");
       if (message.type === "hello") return welcome(message, token);
       if (message.type === "have") {
         for (const [id, digest] of message.items) held.set(id, digest);
@@ -187,7 +213,10 @@ export function createFederationServer(deps: FederationServerDeps): FederationSe
     forward: unary((request: ForwardRequest) => deps.handleForward(request)),
     signIntermediate: unary(async (request: SignRequest): Promise<SignResponse> => {
       if (sessions.get(request.datacenter)?.instance !== request.instance) {
-        throw new MeshError("permission_denied", `datacenter "${request.datacenter}" asked for a certificate without having joined`);
+        throw new MeshError(
+          "permission_denied",
+          `datacenter "${request.datacenter}" asked for a certificate without having joined`,
+        );
       }
       const { chain, roots } = await deps.handleSignIntermediate(request.csr, request.datacenter);
       return { chain: [...chain], roots: [...roots] };
@@ -213,7 +242,12 @@ export function createFederationServer(deps: FederationServerDeps): FederationSe
       await announce(datacenter, true, deps.address);
       return new Promise((resolve, reject) => {
         server.bindAsync(host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`, credentials, (error, bound) => {
-          if (error) reject(new MeshError("unavailable", `the federation port ${host}:${port} cannot be opened: ${error.message}`, { cause: error }));
+          if (error)
+            reject(
+              new MeshError("unavailable", `the federation port ${host}:${port} cannot be opened: ${error.message}`, {
+                cause: error,
+              }),
+            );
           else resolve(bound);
         });
       });
@@ -221,7 +255,8 @@ export function createFederationServer(deps: FederationServerDeps): FederationSe
     connected: () => [...sessions.keys()].sort(),
     replaceCertificate: (certificate) => credentials.replace(certificate),
     async forget(name) {
-      if (name === datacenter) throw new MeshError("invalid", `datacenter "${name}" is the primary: it cannot forget itself`);
+      if (name === datacenter)
+        throw new MeshError("invalid", `datacenter "${name}" is the primary: it cannot forget itself`);
       if (sessions.has(name)) throw new MeshError("conflict", `datacenter "${name}" is connected: stop it first`);
       const imported = store.list("imported-service", `${name}/`);
       await store.txn([
@@ -232,7 +267,8 @@ export function createFederationServer(deps: FederationServerDeps): FederationSe
     async close() {
       stopWatching();
       publication.close();
-      for (const session of [...sessions.values()]) session.end(new MeshError("unavailable", `datacenter "${datacenter}" is stopping`));
+      for (const session of [...sessions.values()])
+        session.end(new MeshError("unavailable", `datacenter "${datacenter}" is stopping`));
       server.forceShutdown();
     },
   };

@@ -1,6 +1,7 @@
 /** TLS of the federation link: version 1.3 only; the server's certificate can be replaced while it runs. */
-import { ChannelCredentials, ServerCredentials } from "@grpc/grpc-js";
+
 import { createSecureContext } from "node:tls";
+import { ChannelCredentials, ServerCredentials } from "@grpc/grpc-js";
 
 /** PEM texts, own certificate first. */
 export interface ServerKeyPair {
@@ -17,7 +18,10 @@ function contextOptions({ chain, privateKey }: ServerKeyPair) {
 /** Server credentials without client certificates: secondaries prove themselves by token. */
 export class FederationServerCredentials extends ServerCredentials {
   constructor(pair: ServerKeyPair) {
-    super({ handshakeTimeout: 5_000, settings: { maxConcurrentStreams: 256, maxHeaderListSize: 16_384 } }, contextOptions(pair));
+    super(
+      { handshakeTimeout: 5_000, settings: { maxConcurrentStreams: 256, maxHeaderListSize: 16_384 } },
+      contextOptions(pair),
+    );
   }
 
   /** New handshakes use the pair from now on; open links stay. */

@@ -1,5 +1,5 @@
 /** A client of a control plane's HTTP API, over a stream into its unit; nothing is published for it. */
-import { Agent, type IncomingMessage, request } from "node:http";
+import { Agent, type ClientRequest, type IncomingMessage, request } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { isMeshError, MeshError, type MeshErrorCode } from "../model/errors.ts";
@@ -71,12 +71,13 @@ class DialAgent extends Agent {
 
   /** An idle stream does not keep the process alive, where it is of a kind that can be told so. */
   override keepSocketAlive(stream: Duplex): boolean {
-    if (stream instanceof Socket) stream.unref();
-    return true;
+    // Node's own answers a boolean, which its types do not say.
+    return !(stream instanceof Socket) || (super.keepSocketAlive(stream) as unknown as boolean);
   }
 
-  override reuseSocket(stream: Duplex): void {
-    if (stream instanceof Socket) stream.ref();
+  override reuseSocket(stream: Duplex, sent: ClientRequest): void {
+    if (stream instanceof Socket) super.reuseSocket(stream, sent);
+    else sent.reusedSocket = true;
   }
 }
 

@@ -1,6 +1,5 @@
 /** From a resource's datacenter to its control plane: the runtime that holds it and a client of its API. */
 import type { OwnerSpec } from "@isthmus/sdk/spec";
-import { MeshError } from "../model/errors.ts";
 import type { StatusResponse } from "../model/isthmus-api.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { type ApiClient, findRuntime } from "./api-client.ts";

@@ -80,7 +80,10 @@ export function createStore(mirror: Mirror, persistence: Persistence, options: C
   }
 
   function settle({ resolve, reject }: Pending, outcome: Outcome): void {
-    if ("error" in outcome) return reject(outcome.error);
+    if ("error" in outcome) {
+      reject(outcome.error);
+      return;
+    }
     if (outcome.changed) {
       mirror.apply(outcome.commit);
       notify(outcome.commit);

@@ -181,7 +181,9 @@ function spawnLimited(path: string, kib: number): ChildProcess {
   return spawn("bash", ["-c", script, process.execPath, child, path, "2"], { stdio: ["ignore", "pipe", "inherit"] });
 }
 
-test("a full disk refuses writes, keeps reads, loses nothing, and writing goes on once there is room", { timeout: 60_000 }, async (t) => {
+test("a full disk refuses writes, keeps reads, loses nothing, and writing goes on once there is room", {
+  timeout: 60_000,
+}, async (t) => {
   const path = newPath();
   const writer = spawnLimited(path, 256);
   t.after(() => writer.kill("SIGKILL"));
@@ -207,8 +209,10 @@ test("a full disk refuses writes, keeps reads, loses nothing, and writing goes o
   store.close();
 });
 
-test("a folder that cannot be written is unavailable", () => {
-  assert.throws(() => openSqliteStore("/proc/isthmus/store.db"), { name: "MeshError", code: "unavailable" });
+test("a folder that cannot be made is unavailable", () => {
+  const file = join(folder, "not-a-folder");
+  writeFileSync(file, "");
+  assert.throws(() => openSqliteStore(join(file, "data", "store.db")), { name: "MeshError", code: "unavailable" });
 });
 
 test("many transactions of one turn are one commit to the disk, and all are there after a reopen", async () => {

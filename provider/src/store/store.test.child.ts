@@ -11,7 +11,17 @@ import { openSqliteStore } from "./sqlite.ts";
 const [path, writers] = process.argv.slice(2);
 if (!path || !writers) throw new Error("usage: store.test.child.ts <database> <writers>");
 const store = openSqliteStore(path);
-const say = (line: string) => writeSync(1, `${line}\n`);
+
+/** Prints a line; returns once it is in the pipe, however slowly that is read. */
+function say(line: string): void {
+  for (let rest = Buffer.from(`${line}\n`); rest.length > 0; ) {
+    try {
+      rest = rest.subarray(writeSync(1, rest));
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EAGAIN")) throw error;
+    }
+  }
+}
 
 async function write(writer: number): Promise<never> {
   const key = (half: string) => `pair/${writer}/${half}`;
@@ -20,21 +30,23 @@ async function write(writer: number): Promise<never> {
   for (let count = stored() + 1; ; count++) {
     const Value = `${count} ${"x".repeat(200)}`;
     const ifIndex = store.get("fact", key("a"))?.modifyIndex ?? 0;
-    try {
-      await store.txn([
+    const written = await store
+      .txn([
         { op: "set", kind: "fact", key: key("a"), value: { Value }, ifIndex },
         { op: count % 3 === 0 ? "delete" : "set", kind: "fact", key: key("sometimes"), value: { Value } },
         { op: "set", kind: "fact", key: key("b"), value: { Value } },
-      ]);
-      say(`ack ${writer} ${count}`);
-      if (refused) say("healed");
-      refused = false;
-    } catch (error) {
+      ])
+      .catch((error: unknown) => error);
+    if (written instanceof Error) {
       count--;
-      if (!refused) say(`refused ${isMeshError(error) ? error.code : String(error)} ${stored() === count}`);
+      if (!refused) say(`refused ${isMeshError(written) ? written.code : written.name} ${stored() === count}`);
       refused = true;
       await nextTurn();
+      continue;
     }
+    say(`ack ${writer} ${count}`);
+    if (refused) say("healed");
+    refused = false;
   }
 }
 

@@ -59,11 +59,12 @@ export function waitForChange(store: Store, options: WaitOptions): Promise<numbe
   });
 }
 
-const maxAttempts = 32;
+/** Of n writers that meet at one record the last needs n attempts. */
+const maxAttempts = 1000;
 
 /**
  * Runs an attempt that reads the store and writes it under an ifIndex, again whenever somebody else was faster.
- * @throws {MeshError} whatever the attempt throws; its `conflict` only after 32 attempts.
+ * @throws {MeshError} whatever the attempt throws; its `conflict` only after 1000 attempts.
  */
 export async function retryOnConflict<T>(attempt: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {

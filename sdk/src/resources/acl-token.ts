@@ -1,6 +1,6 @@
 /** The AclToken resource: a secret that carries policies and identities. */
 import * as pulumi from "@pulumi/pulumi";
-import { AclPolicy } from "./acl-policy.ts";
+import type { AclPolicy } from "./acl-policy.ts";
 import { type DatacenterRef, datacenterNameOf, declaration, dependOn } from "./reference.ts";
 import type { ServiceRef } from "./service-registration.ts";
 
@@ -11,7 +11,10 @@ export interface AclTokenArgs<Known extends string = string> {
   /** Policies: resources or names. */
   readonly policies?: readonly (AclPolicy | string)[];
   /** Services whose sidecars it may register, in all datacenters or those named. */
-  readonly serviceIdentities?: readonly { readonly serviceName: ServiceRef; readonly datacenters?: readonly DatacenterRef<Known>[] }[];
+  readonly serviceIdentities?: readonly {
+    readonly serviceName: ServiceRef;
+    readonly datacenters?: readonly DatacenterRef<Known>[];
+  }[];
   readonly nodeIdentities?: readonly { readonly nodeName: string; readonly datacenter: DatacenterRef<Known> }[];
   /** Known in its datacenter only, and not in the others. @default false */
   readonly local?: pulumi.Input<boolean>;
@@ -79,7 +82,10 @@ export class AclToken<Known extends string = string> extends pulumi.dynamic.Reso
           serviceName: typeof serviceName === "string" ? serviceName : serviceName.serviceName,
           datacenters: datacenters?.map((one) => datacenterNameOf<string>(one)),
         })),
-        nodeIdentities: args.nodeIdentities?.map((one) => ({ ...one, datacenter: datacenterNameOf<string>(one.datacenter) })),
+        nodeIdentities: args.nodeIdentities?.map((one) => ({
+          ...one,
+          datacenter: datacenterNameOf<string>(one.datacenter),
+        })),
         owner,
         accessorId: undefined,
         secretId: undefined,

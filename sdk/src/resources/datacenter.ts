@@ -95,8 +95,8 @@ const provider: pulumi.dynamic.ResourceProvider = {
  * const dc2 = new mesh.Datacenter("dc2", { primary: dc1 });
  * ```
  */
-export class Datacenter<const Name extends string = string, const Primary extends string = string> extends pulumi.dynamic
-  .Resource {
+export class Datacenter<const Name extends string = string, const Primary extends string = string> extends pulumi
+  .dynamic.Resource {
   /** The type in stacks and policy packs. */
   static readonly __pulumiType = "pulumi-nodejs:dynamic/isthmus:Datacenter";
 
@@ -142,7 +142,8 @@ export class Datacenter<const Name extends string = string, const Primary extend
   ) {
     const { primary, primaryDatacenter, ...settings } = args;
     const name = (args.name ?? logicalName) as Name;
-    const named = primary === true ? name : primary === undefined ? primaryDatacenter : datacenterNameOf<string>(primary);
+    const named =
+      primary === true ? name : primary === undefined ? primaryDatacenter : datacenterNameOf<string>(primary);
     if (named === undefined || (primaryDatacenter !== undefined && primaryDatacenter !== named)) {
       throw new pulumi.RunError(
         named === undefined

@@ -75,11 +75,25 @@ export class MeshGateway<Known extends string = string> extends pulumi.dynamic.R
   constructor(logicalName: string, args: MeshGatewayArgs<Known>, opts?: pulumi.CustomResourceOptions) {
     const name = args.name ?? logicalName;
     const datacenter = datacenterNameOf(args.datacenter);
-    const { owner, become } = declaration(logicalName, { kind: "mesh-gateway", resource: logicalName, name, datacenter });
+    const { owner, become } = declaration(logicalName, {
+      kind: "mesh-gateway",
+      resource: logicalName,
+      name,
+      datacenter,
+    });
     super(
       provider,
       logicalName,
-      { ...args, name, datacenter, token: secret(args.token), owner, port: args.port, wanAddress: args.wanAddress, lanAddress: undefined },
+      {
+        ...args,
+        name,
+        datacenter,
+        token: secret(args.token),
+        owner,
+        port: args.port,
+        wanAddress: args.wanAddress,
+        lanAddress: undefined,
+      },
       dependOn(opts, args.datacenter),
       "isthmus",
       "MeshGateway",

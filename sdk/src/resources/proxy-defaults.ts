@@ -64,7 +64,14 @@ export class ProxyDefaults<Known extends string = string> extends pulumi.dynamic
       datacenter,
       ...(args.meshGateway && { mode: args.meshGateway.mode }),
     });
-    super(provider, logicalName, { ...args, datacenter, meshGateway: args.meshGateway, owner }, dependOn(opts, args.datacenter), "isthmus", "ProxyDefaults");
+    super(
+      provider,
+      logicalName,
+      { ...args, datacenter, meshGateway: args.meshGateway, owner },
+      dependOn(opts, args.datacenter),
+      "isthmus",
+      "ProxyDefaults",
+    );
     become(this);
   }
 }

@@ -2,7 +2,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Declared } from "../check-program.ts";
 import { ownerOf } from "../owner.ts";
-import { declaredDatacenter, declare } from "../program.ts";
+import { declare, declaredDatacenter } from "../program.ts";
 import type { OwnerSpec } from "../spec/shared.ts";
 
 /** A resource that knows its datacenter's name when the program runs. */
@@ -32,7 +32,9 @@ export function dependOn(
 
 /** The value if it is known when the program runs, that is, not an output or a promise. */
 export function plain<T extends string | number | boolean>(value: pulumi.Input<T> | undefined): T | undefined {
-  return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? (value as T) : undefined;
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean"
+    ? (value as T)
+    : undefined;
 }
 
 /** The value as a secret of the stack; nothing stays nothing. */
@@ -46,7 +48,10 @@ export function secret<T>(value: pulumi.Input<T> | undefined): pulumi.Output<T> 
  *
  * The resource does not exist yet when its inputs are made, so it is handed over afterwards by `become`.
  */
-export function declaration(logicalName: string, declared: Declared): {
+export function declaration(
+  logicalName: string,
+  declared: Declared,
+): {
   readonly owner: Promise<OwnerSpec>;
   readonly become: (resource: pulumi.Resource) => void;
 } {

@@ -39,7 +39,10 @@ test("references become names, owners are added, secrets stay secret, closures a
     dc2,
     new MeshGateway("gateway", { datacenter: dc2, token: "gateway secret" }),
     new ProxyDefaults("global", { datacenter: dc1, meshGateway: { mode: "local" } }),
-    new AclToken("token", { datacenter: dc1, policies: [new AclPolicy("policy", { datacenter: "dc1", rules: "x" }), "other"] }),
+    new AclToken("token", {
+      datacenter: dc1,
+      policies: [new AclPolicy("policy", { datacenter: "dc1", rules: "x" }), "other"],
+    }),
   ];
   const socat = new ServiceRegistration("socat", { datacenter: dc1, port: 8181, connect: { sidecarService: {} } });
   const web = new ServiceRegistration("web", {
@@ -49,22 +52,36 @@ test("references become names, owners are added, secrets stay secret, closures a
     connect: { sidecarService: { proxy: { upstreams: [{ destinationName: socat, localBindPort: 8181 }] } } },
   });
   all.push(socat, web);
-  all.push(new ServiceDefaults("web-defaults", { datacenter: dc1, name: web, upstreamConfig: { overrides: [{ name: socat }] } }));
+  all.push(
+    new ServiceDefaults("web-defaults", {
+      datacenter: dc1,
+      name: web,
+      upstreamConfig: { overrides: [{ name: socat }] },
+    }),
+  );
   all.push(new Intention("intention", { datacenter: dc1, source: web, destination: socat, action: "allow" }));
   for (const resource of all) await value(resource.id);
 
   const inputs = (name: string) => registered.get(name)!.inputs;
   const owner = { project: "project", stack: "stack", mesh: "0123abcd" };
   assert.partialDeepStrictEqual(inputs("second"), {
-    name: "dc2", primaryDatacenter: "dc1", ports: { https: 9501 }, owner: { ...owner, resource: "second" },
+    name: "dc2",
+    primaryDatacenter: "dc1",
+    ports: { https: 9501 },
+    owner: { ...owner, resource: "second" },
   });
   assert.equal("primary" in inputs("second"), false);
   assert.equal(inputs("gateway")["datacenter"], "dc2");
   assert.partialDeepStrictEqual(inputs("web"), {
     datacenter: "dc2",
-    connect: { sidecarService: { proxy: { upstreams: [{ destinationName: "socat", datacenter: "dc1", localBindPort: 8181 }] } } },
+    connect: {
+      sidecarService: { proxy: { upstreams: [{ destinationName: "socat", datacenter: "dc1", localBindPort: 8181 }] } },
+    },
   });
-  assert.partialDeepStrictEqual(inputs("web-defaults"), { name: "web", upstreamConfig: { overrides: [{ name: "socat" }] } });
+  assert.partialDeepStrictEqual(inputs("web-defaults"), {
+    name: "web",
+    upstreamConfig: { overrides: [{ name: "socat" }] },
+  });
   assert.partialDeepStrictEqual(inputs("intention"), { source: "web", destination: "socat" });
   assert.deepEqual(inputs("token")["policies"], ["policy", "other"]);
 
@@ -89,5 +106,8 @@ test("policy packs can tell the classes apart", () => {
 test("a primary that is not said, or said twice, is refused at once", () => {
   const make = Datacenter as unknown as new (name: string, args: object) => unknown;
   assert.throws(() => new make("x", {}), /x: primary is missing/);
-  assert.throws(() => new make("x", { primary: "a", primaryDatacenter: "b" }), /primary is "a", but primaryDatacenter is "b"/);
+  assert.throws(
+    () => new make("x", { primary: "a", primaryDatacenter: "b" }),
+    /primary is "a", but primaryDatacenter is "b"/,
+  );
 });

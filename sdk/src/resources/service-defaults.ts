@@ -88,7 +88,9 @@ export class ServiceDefaults<Known extends string = string> extends pulumi.dynam
       name,
       datacenter,
       ...(args.meshGateway && { mode: args.meshGateway.mode }),
-      ...(args.upstreamConfig?.defaults?.meshGateway && { upstreamMode: args.upstreamConfig.defaults.meshGateway.mode }),
+      ...(args.upstreamConfig?.defaults?.meshGateway && {
+        upstreamMode: args.upstreamConfig.defaults.meshGateway.mode,
+      }),
       overrides: (overrides ?? []).map((one) => ({
         service: one.name,
         ...(one.meshGateway && { mode: one.meshGateway.mode }),
@@ -97,7 +99,14 @@ export class ServiceDefaults<Known extends string = string> extends pulumi.dynam
     super(
       provider,
       logicalName,
-      { ...args, name, datacenter, meshGateway: args.meshGateway, upstreamConfig: args.upstreamConfig && { ...args.upstreamConfig, overrides }, owner },
+      {
+        ...args,
+        name,
+        datacenter,
+        meshGateway: args.meshGateway,
+        upstreamConfig: args.upstreamConfig && { ...args.upstreamConfig, overrides },
+        owner,
+      },
       dependOn(opts, args.datacenter),
       "isthmus",
       "ServiceDefaults",

@@ -165,7 +165,9 @@ export class ServiceRegistration<Own extends string = string, Known extends stri
 
   /** True for a ServiceRegistration of any copy of this package. */
   static override isInstance(value: unknown): value is ServiceRegistration {
-    return (value as { readonly __pulumiType?: unknown } | undefined)?.__pulumiType === ServiceRegistration.__pulumiType;
+    return (
+      (value as { readonly __pulumiType?: unknown } | undefined)?.__pulumiType === ServiceRegistration.__pulumiType
+    );
   }
 
   /** Its name in the catalog, known when the program runs. */

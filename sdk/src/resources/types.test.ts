@@ -44,13 +44,17 @@ function compiled(): void {
   const web = new ServiceRegistration<Known, Known>("web", {
     datacenter: "dc2",
     port: 8080,
-    connect: { sidecarService: { proxy: { upstreams: [{ destinationName: socat, datacenter: dc1, localBindPort: 8181 }] } } },
+    connect: {
+      sidecarService: { proxy: { upstreams: [{ destinationName: socat, datacenter: dc1, localBindPort: 8181 }] } },
+    },
   });
   new ServiceRegistration<Known, Known>("web", {
     datacenter: "dc2",
     port: 8080,
     // @ts-expect-error not a datacenter of this program
-    connect: { sidecarService: { proxy: { upstreams: [{ destinationName: "x", datacenter: "dc9", localBindPort: 1 }] } } },
+    connect: {
+      sidecarService: { proxy: { upstreams: [{ destinationName: "x", datacenter: "dc9", localBindPort: 1 }] } },
+    },
   });
   // @ts-expect-error a command or an image
   new ServiceRegistration("web", { datacenter: dc2, port: 8080, run: { command: "node", image: "node" } });

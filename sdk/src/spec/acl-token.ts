@@ -10,9 +10,7 @@ export const aclTokenSchema = strict({
   serviceIdentities: z
     .array(strict({ serviceName: nameSchema("service"), datacenters: z.array(nameSchema("datacenter")).optional() }))
     .default([]),
-  nodeIdentities: z
-    .array(strict({ nodeName: z.string().min(1), datacenter: nameSchema("datacenter") }))
-    .default([]),
+  nodeIdentities: z.array(strict({ nodeName: z.string().min(1), datacenter: nameSchema("datacenter") })).default([]),
   local: z.boolean().default(false),
   description: z.string().default(""),
   owner: ownerSchema,

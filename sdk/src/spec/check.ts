@@ -27,7 +27,10 @@ export function containsUnknown(value: unknown): boolean {
   return Object.values(value).some(containsUnknown);
 }
 
-function valueAt(root: unknown, path: readonly PropertyKey[]): { readonly value: unknown; readonly passedUnknown: boolean } {
+function valueAt(
+  root: unknown,
+  path: readonly PropertyKey[],
+): { readonly value: unknown; readonly passedUnknown: boolean } {
   let value = root;
   for (const key of path) {
     if (value === unknownValue) return { value, passedUnknown: true };
@@ -44,7 +47,10 @@ function formatPath(path: readonly PropertyKey[]): string {
 }
 
 function wording(issue: Issue, input: unknown): string {
-  if (input === undefined && (issue.code === "invalid_type" || issue.code === "invalid_value" || issue.code === "invalid_union")) {
+  if (
+    input === undefined &&
+    (issue.code === "invalid_type" || issue.code === "invalid_value" || issue.code === "invalid_union")
+  ) {
     return `is missing; give ${issue.code === "invalid_type" ? `a value of type ${issue.expected}` : "it"}`;
   }
   if (issue.code === "invalid_type") return issue.message.replace(/^Invalid input: /, "");
@@ -55,7 +61,8 @@ function wording(issue: Issue, input: unknown): string {
 function failures(issue: Issue, root: unknown): readonly SpecFailure[] {
   const { value, passedUnknown } = valueAt(root, issue.path);
   // A value that is not known yet may still turn out right; a rule over several properties may depend on it.
-  if (passedUnknown || ((issue.code === "custom" || issue.code === "invalid_union") && containsUnknown(value))) return [];
+  if (passedUnknown || ((issue.code === "custom" || issue.code === "invalid_union") && containsUnknown(value)))
+    return [];
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => ({
       property: String(issue.path[0] ?? key),

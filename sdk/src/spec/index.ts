@@ -8,6 +8,11 @@ export { type MeshGatewaySpec, meshGatewaySpecSchema } from "./mesh-gateway.ts";
 export { type ProxyDefaultsSpec, proxyDefaultsSchema } from "./proxy-defaults.ts";
 export { type ServiceDefaultsSpec, serviceDefaultsSchema } from "./service-defaults.ts";
 export {
-  type CheckSpec, type RunSpec, type ServiceRegistrationSpec, type SidecarSpec, serviceRegistrationSchema, type UpstreamSpec,
+  type CheckSpec,
+  type RunSpec,
+  type ServiceRegistrationSpec,
+  type SidecarSpec,
+  serviceRegistrationSchema,
+  type UpstreamSpec,
 } from "./service-registration.ts";
 export { durationSeconds, type MeshGatewayMode, meshGatewayModes, type OwnerSpec } from "./shared.ts";

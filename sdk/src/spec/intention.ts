@@ -9,10 +9,7 @@ export const intentionSchema = strict({
   action: z.enum(["allow", "deny"], {
     error: (issue) => `${show(issue.input)} is no action; use "allow" or "deny"`,
   }),
-  description: z
-    .string()
-    .max(512, { error: "is longer than 512 characters; shorten it" })
-    .default(""),
+  description: z.string().max(512, { error: "is longer than 512 characters; shorten it" }).default(""),
   owner: ownerSchema,
 }).check((context) => {
   const { source, destination } = context.value;

@@ -8,7 +8,8 @@ export const meshGatewaySpecSchema = strict({
   port: portSchema.default(8443),
   wanAddress: z
     .union([z.ipv4(), z.ipv6()], {
-      error: (issue) => `${show(issue.input)} is no IP address; give the address at which other datacenters reach the gateway`,
+      error: (issue) =>
+        `${show(issue.input)} is no IP address; give the address at which other datacenters reach the gateway`,
     })
     .optional(),
   token: z.string().min(1).optional(),

@@ -33,7 +33,10 @@ export const serviceDefaultsSchema = strict({
   overrides.forEach((override, index) => {
     if (overrides.findIndex((other) => other.name === override.name) !== index) {
       const path = ["upstreamConfig", "overrides", index, "name"];
-      context.issues.push({ ...problemAt(path, `${show(override.name)} is there twice; keep one`), input: context.value });
+      context.issues.push({
+        ...problemAt(path, `${show(override.name)} is there twice; keep one`),
+        input: context.value,
+      });
     }
   });
 });

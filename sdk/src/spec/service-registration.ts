@@ -1,8 +1,18 @@
 /** What a user can say of a service: its registration, its sidecar and how it is run. Pure. */
 import { z } from "zod";
 import {
-  durationSchema, filesSchema, meshGatewaySchema, metaSchema, nameSchema, opaqueSchema, ownerSchema, portSchema, problemAt, show,
-  strict, textMapSchema,
+  durationSchema,
+  filesSchema,
+  meshGatewaySchema,
+  metaSchema,
+  nameSchema,
+  opaqueSchema,
+  ownerSchema,
+  portSchema,
+  problemAt,
+  show,
+  strict,
+  textMapSchema,
 } from "./shared.ts";
 
 const ipSchema = z.union([z.ipv4(), z.ipv6()], { error: (issue) => `${show(issue.input)} is no IP address` });
@@ -46,7 +56,8 @@ const checkSchema = strict({
     context.issues.push({ ...problemAt(path, message), input: context.value });
   };
   if (kinds !== 1) say([], "give exactly one of tcp, http and ttl");
-  if (ttl === undefined && interval === undefined) say(["interval"], 'is missing; say how often to check, for example "10s"');
+  if (ttl === undefined && interval === undefined)
+    say(["interval"], 'is missing; say how often to check, for example "10s"');
   if (tcp !== undefined && !/^.+:\d+$/.test(tcp)) say(["tcp"], `${show(tcp)} is no host:port`);
   if (http !== undefined && !/^http:\/\/[^/]+(\/.*)?$/.test(http)) say(["http"], `${show(http)} is no http:// address`);
 });
@@ -112,13 +123,15 @@ export const serviceRegistrationSchema = strict({
   const say = (path: (string | number)[], message: string): void => {
     context.issues.push({ ...problemAt(path, message), input: context.value });
   };
-  if (sidecar?.port === port) say(["connect", "sidecarService", "port"], `${port} is the service's own port; choose a free port`);
+  if (sidecar?.port === port)
+    say(["connect", "sidecarService", "port"], `${port} is the service's own port; choose a free port`);
   sidecar?.proxy.upstreams.forEach((upstream, index) => {
     const path = ["connect", "sidecarService", "proxy", "upstreams", index, "localBindPort"];
     if (upstream.localBindPort === port) {
       say(path, `${port} is the service's own port, and both listen in one network namespace; choose a free port`);
     }
-    if (upstream.localBindPort === sidecar.port) say(path, `${sidecar.port} is the sidecar's own port; choose a free port`);
+    if (upstream.localBindPort === sidecar.port)
+      say(path, `${sidecar.port} is the sidecar's own port; choose a free port`);
   });
 });
 

@@ -88,9 +88,11 @@ export const metaSchema = textMapSchema.refine((meta) => Object.keys(meta).lengt
 export const opaqueSchema = z.record(z.string(), z.unknown());
 
 /** A relative path inside a unit's folder, without `..`. */
-const pathSchema = z.string().refine((path) => path !== "" && !path.startsWith("/") && !path.split("/").includes(".."), {
-  error: (issue) => `${show(issue.input)} is no relative path without ".."`,
-});
+const pathSchema = z
+  .string()
+  .refine((path) => path !== "" && !path.startsWith("/") && !path.split("/").includes(".."), {
+    error: (issue) => `${show(issue.input)} is no relative path without ".."`,
+  });
 
 /** Files by path. */
 export const filesSchema = z.record(pathSchema, z.string());

@@ -1,8 +1,15 @@
 /** The program of the end-to-end tests: the example's federation, with what a test wants different read from E2E (JSON). */
 import * as mesh from "@isthmus/sdk";
-import { defaultVariant, type Variant } from "./variant";
+import type { Variant } from "./variant";
 
-const variant: Variant = { ...defaultVariant, ...JSON.parse(process.env["E2E"] ?? "{}") };
+const variant: Variant = {
+  intention: "allow",
+  secondGateway: false,
+  mode: "local",
+  defaultPolicy: "deny",
+  tags: [],
+  ...JSON.parse(process.env["E2E"] ?? "{}"),
+};
 
 const echo = `
 const net = require("node:net");

@@ -6,11 +6,3 @@ export interface Variant {
   readonly defaultPolicy: "allow" | "deny";
   readonly tags: string[];
 }
-
-export const defaultVariant: Variant = {
-  intention: "allow",
-  secondGateway: false,
-  mode: "local",
-  defaultPolicy: "deny",
-  tags: [],
-};

@@ -140,19 +140,3 @@ dockerTest(
     await assert.rejects(runtime.ensureProcess(id, missing), /socat/);
   },
 );
-
-dockerTest("an engine behind ssh does the same", async (mesh) => {
-  const socket = process.env["DOCKER_HOST"]?.replace("unix://", "") || "/var/run/docker.sock";
-  const relay = `const s=require("net").connect({path:"${socket}",allowHalfOpen:true});process.stdin.pipe(s).pipe(process.stdout)`;
-  const expected = "-p 2222 -- me@far docker system dial-stdio";
-  const fake = `#!/bin/sh\n[ "$*" = "${expected}" ] || exit 9\nexec ${await nodeBinary()} -e '${relay}'\n`;
-  await writeFile(join(folder, "ssh"), fake, { mode: 0o755 });
-  const env = { PATH: `${folder}:/usr/bin:/bin` };
-  const far = createDockerRuntime(connectEngine({ ...env, DOCKER_HOST: "ssh://me@far:2222" }), programs);
-  const id = unitOf(mesh, "web", "dc1");
-  await far.ensureUnit(id, ownerOf(mesh), { wan: false });
-  await far.putFiles(id, [{ path: "token", content: "far" }]);
-  await far.ensureProcess(id, questionProcess("app", 8080));
-  assert.equal(await ask(far, id, { port: 8080 }, "read token"), "far");
-  assert.equal(await engineAnswers(connectEngine({ ...env, DOCKER_HOST: "ssh://other" }), 2_000), false);
-});

@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import Docker from "dockerode";
 import { MeshError } from "../../model/errors.ts";
-import { createSshAgent } from "./ssh-agent.ts";
 
 /** A client of one engine. */
 export type Engine = Docker;
@@ -16,11 +15,11 @@ export function connectEngine(env: NodeJS.ProcessEnv): Engine {
   const host = env["DOCKER_HOST"] || "unix:///var/run/docker.sock";
   const url = URL.parse(host);
   if (url?.protocol === "unix:") return new Docker({ socketPath: url.pathname });
-  if (url?.protocol === "ssh:") {
-    return new Docker({ host: url.hostname, port: 80, protocol: "http", agent: createSshAgent(url, env) });
-  }
   if (url?.protocol !== "tcp:" && url?.protocol !== "http:" && url?.protocol !== "https:") {
-    throw new MeshError("invalid", `DOCKER_HOST is ${host}: use unix://, tcp://, http://, https:// or ssh://`);
+    throw new MeshError(
+      "invalid",
+      `DOCKER_HOST is ${host}: use unix://, tcp://, http:// or https:// (for ssh, forward the engine's socket with ssh -L)`,
+    );
   }
   const certificates = env["DOCKER_CERT_PATH"];
   const tls = url.protocol === "https:" || (env["DOCKER_TLS_VERIFY"] ?? "") !== "" || url.port === "2376";

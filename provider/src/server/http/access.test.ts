@@ -10,6 +10,17 @@ const identity = {
   AdminSocket: "/b",
 };
 const policy = { Name: "p", Rules: "" };
+const seedId = "00000000-0000-4000-8000-000000000001";
+const seedToken = {
+  AccessorID: seedId,
+  SecretID: "00000000-0000-4000-8000-000000000002",
+  Description: "",
+  Policies: [],
+  ServiceIdentities: [],
+  NodeIdentities: [],
+  Local: false,
+  CreateTime: "2026-01-01T00:00:00Z",
+};
 
 /** Method, path, body, and the least role that may. */
 const writes: readonly (readonly [string, string, unknown, Rules])[] = [
@@ -58,11 +69,11 @@ const writes: readonly (readonly [string, string, unknown, Rules])[] = [
     { intentionWrite: ["db"] },
   ],
   ["PUT", "/v1/acl/policy", policy, { acl: "write" }],
-  ["PUT", "/v1/acl/policy/00000000-0000-4000-8000-000000000001", policy, { acl: "write" }],
-  ["DELETE", "/v1/acl/policy/00000000-0000-4000-8000-000000000001", undefined, { acl: "write" }],
+  ["PUT", `/v1/acl/policy/${seedId}`, policy, { acl: "write" }],
+  ["DELETE", `/v1/acl/policy/${seedId}`, undefined, { acl: "write" }],
   ["PUT", "/v1/acl/token", { Description: "t" }, { acl: "write" }],
-  ["PUT", "/v1/acl/token/00000000-0000-4000-8000-000000000001", {}, { acl: "write" }],
-  ["DELETE", "/v1/acl/token/00000000-0000-4000-8000-000000000001", undefined, { acl: "write" }],
+  ["PUT", `/v1/acl/token/${seedId}`, {}, { acl: "write" }],
+  ["DELETE", `/v1/acl/token/${seedId}`, undefined, { acl: "write" }],
   ["PUT", "/v1/isthmus/proxies/seed-sidecar-proxy/identity", identity, { serviceWrite: ["seed"] }],
   ["GET", "/v1/isthmus/join", undefined, { operator: "write", acl: "write" }],
   ["GET", "/v1/agent/connect/ca/leaf/seed", undefined, { serviceWrite: ["seed"] }],
@@ -107,6 +118,15 @@ describe("access", () => {
     it(`${method} ${path} ${body === undefined ? "" : JSON.stringify(body).slice(0, 60)}`, async () => {
       for (const role of [...roles, need]) {
         await using api = await createTestApi();
+        await api.store.txn([
+          {
+            op: "set",
+            kind: "acl-policy",
+            key: seedId,
+            value: { ID: seedId, Name: "seed", Description: "", Rules: "" },
+          },
+          { op: "set", kind: "acl-token", key: seedId, value: seedToken },
+        ]);
         await api.call("PUT", "/v1/agent/service/register", {
           Name: "seed",
           Port: 1,
@@ -152,29 +172,38 @@ describe("access", () => {
     assert.equal((await api.call("PUT", "/v1/agent/service/register", { Name: "db", Token: token }, null)).status, 403);
   });
 
-  it("hides secrets from those who may only read tokens, and bootstraps once", async () => {
+  it("bootstraps once; what the first token makes holds at once and ends with it", async () => {
     await using api = await createTestApi();
-    const made = await api.call("PUT", "/v1/acl/token", {
-      Description: "t",
-      ServiceIdentities: [{ ServiceName: "web" }],
-    });
-    assert.match(made.json.SecretID, /^[0-9a-f-]{36}$/);
-    const list = await api.call("GET", "/v1/acl/tokens", undefined, api.token({ acl: "read" }));
+    const first = await api.call("PUT", "/v1/acl/bootstrap", undefined, null);
+    assert.equal(first.status, 200);
+    assert.equal((await api.call("PUT", "/v1/acl/bootstrap", undefined, null)).status, 403);
+    const management = first.json.SecretID;
+    const rules = 'service "web" { policy = "write" }';
+    const policy = await api.call("PUT", "/v1/acl/policy", { Name: "web", Rules: rules }, management);
+    assert.equal(policy.status, 200, policy.text);
+    assert.equal((await api.call("GET", "/v1/acl/policy/name/web", undefined, management)).json.ID, policy.json.ID);
+    assert.equal((await api.call("GET", "/v1/acl/policies", undefined, management)).json[0].Rules, undefined);
+    const made = await api.call("PUT", "/v1/acl/token", { Policies: [{ Name: "web" }] }, management);
+    const { SecretID, AccessorID } = made.json;
+    const register = (Name: string) => api.call("PUT", "/v1/agent/service/register", { Name, Port: 1 }, SecretID);
+    assert.equal((await register("web")).status, 200);
+    assert.equal((await register("db")).status, 403);
+    assert.equal(api.store.get("service", "dc1-server/web")?.value.TokenAccessor, AccessorID);
+    assert.equal((await api.call("GET", "/v1/acl/token/self", undefined, SecretID)).json.SecretID, SecretID);
+    const list = await api.call(
+      "GET",
+      `/v1/acl/tokens?policy=${policy.json.ID}`,
+      undefined,
+      api.token({ acl: "read" }),
+    );
     assert.deepEqual(
       list.json.map((one: { SecretID: string }) => one.SecretID),
       ["<hidden>"],
     );
-    assert.equal((await api.call("PUT", "/v1/acl/bootstrap", undefined, null)).status, 200);
-    assert.equal((await api.call("PUT", "/v1/acl/bootstrap", undefined, null)).status, 403);
-    const self = await api.call("GET", "/v1/acl/token/self", undefined, api.token({}, made.json.AccessorID));
-    assert.equal(self.json.SecretID, made.json.SecretID);
-    const policy = await api.call("PUT", "/v1/acl/policy", { Name: "p", Rules: 'node_prefix "" { policy = "read" }' });
-    assert.equal((await api.call("GET", "/v1/acl/policy/name/p")).json.ID, policy.json.ID);
-    assert.equal((await api.call("GET", "/v1/acl/policies")).json[0].Rules, undefined);
-    assert.match(
-      (await api.call("PUT", "/v1/acl/token", { Policies: [{}] })).text,
-      /name a policy by its ID or its Name/,
-    );
+    assert.equal((await api.call("DELETE", `/v1/acl/token/${AccessorID}`, undefined, management)).json, true);
+    assert.equal((await register("web")).text, "ACL not found");
+    assert.equal((await api.call("PUT", "/v1/acl/policy", { Name: "x", Rules: "service {" }, management)).status, 400);
+    assert.equal((await api.call("PUT", "/v1/acl/policy", "", management)).status, 400);
   });
 });
 

@@ -89,16 +89,9 @@ function shown(entry: Stored<"config-entry">): unknown {
 }
 
 function demandWrite(authorizer: Authorizer, kind: ConfigKind, name: string): void {
-  switch (kind) {
-    case "proxy-defaults":
-      return demandOperatorWrite(authorizer);
-    case "service-defaults":
-      return demandServiceWrite(authorizer, name);
-    case "service-intentions":
-      return demand(authorizer, authorizer.intentionWrite(name), "intention:write", name);
-    default:
-      return kind satisfies never;
-  }
+  if (kind === "proxy-defaults") demandOperatorWrite(authorizer);
+  else if (kind === "service-defaults") demandServiceWrite(authorizer, name);
+  else demand(authorizer, authorizer.intentionWrite(name), "intention:write", name);
 }
 
 function canRead(authorizer: Authorizer, kind: ConfigKind, name: string): boolean {

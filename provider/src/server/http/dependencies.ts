@@ -19,36 +19,17 @@ export interface Watchable {
   subscribe(listener: () => void): () => void;
 }
 
-/** A policy to write: without an ID it is created. */
-export interface PolicyWrite {
-  readonly ID?: string;
-  readonly Name: string;
-  readonly Description: string;
-  readonly Rules: string;
-  readonly Datacenters?: readonly string[];
-}
-
-/** A token to write. Policies are named by ID or Name. */
-export interface TokenWrite {
-  readonly AccessorID?: string;
-  readonly SecretID?: string;
-  readonly Description: string;
-  readonly Policies: readonly { readonly ID?: string; readonly Name?: string }[];
-  readonly ServiceIdentities: readonly { readonly ServiceName: string; readonly Datacenters?: readonly string[] }[];
-  readonly NodeIdentities: readonly { readonly NodeName: string; readonly Datacenter: string }[];
-  readonly Local: boolean;
-}
-
-/** Writes of policies and tokens; permissions were checked before. All throw MeshError. */
+/** Writes of policies and tokens, from bodies as they came; permissions were checked before. All throw MeshError. */
 export interface AclOperations {
   /** @throws {MeshError} `permission_denied` when it was done before. */
-  bootstrap(): Promise<Stored<"acl-token">>;
-  createPolicy(policy: PolicyWrite): Promise<Stored<"acl-policy">>;
-  updatePolicy(id: string, policy: PolicyWrite): Promise<Stored<"acl-policy">>;
+  bootstrap(body: unknown): Promise<Stored<"acl-token">>;
+  createPolicy(body: unknown): Promise<Stored<"acl-policy">>;
+  updatePolicy(id: string, body: unknown): Promise<Stored<"acl-policy">>;
   deletePolicy(id: string): Promise<void>;
-  createToken(token: TokenWrite): Promise<Stored<"acl-token">>;
-  updateToken(accessor: string, token: TokenWrite): Promise<Stored<"acl-token">>;
-  deleteToken(accessor: string): Promise<void>;
+  createToken(body: unknown): Promise<Stored<"acl-token">>;
+  updateToken(accessor: string, body: unknown): Promise<Stored<"acl-token">>;
+  /** @param by accessor of the caller, who cannot delete the token that it came with. */
+  deleteToken(accessor: string, by: string): Promise<void>;
 }
 
 export interface Acl {

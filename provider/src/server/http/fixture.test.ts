@@ -2,16 +2,17 @@
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { createResolver } from "../../acl/tokens.ts";
 import { type Clock, systemClock } from "../../catalog/deadlines.ts";
 import { createTtl } from "../../catalog/ttl.ts";
+import { createAclOperations } from "../../control-plane/acl-operations.ts";
 import type { Authorizer } from "../../model/authorizer.ts";
-import { MeshError } from "../../model/errors.ts";
 import type { IdentityRequest, ProxyStatus } from "../../model/isthmus-api.ts";
-import type { AclTokenRecord, CaRootRecord, LeafRecord, NodeRecord } from "../../model/records.ts";
+import type { CaRootRecord, LeafRecord, NodeRecord } from "../../model/records.ts";
 import { createMemoryStore } from "../../store/memory.ts";
-import type { Store, Stored } from "../../store/store.ts";
+import type { Store } from "../../store/store.ts";
 import { createApi } from "./api.ts";
-import type { AclOperations, ApiDependencies, Gauge, PolicyWrite, PrimaryLink, TokenWrite } from "./dependencies.ts";
+import type { ApiDependencies, Gauge, PrimaryLink } from "./dependencies.ts";
 import { applyLimits, defaultLimits, type Limits, serverOptions } from "./server.ts";
 
 export const operatorSecret = "00000000-aaaa-4bbb-8ccc-000000000001";
@@ -112,6 +113,7 @@ export async function createTestApi(options: TestApiOptions = {}): Promise<TestA
     },
   };
   const onError = (error: unknown): void => void logged.push(String(error));
+  const resolver = createResolver(store, { datacenter, enabled: true, defaultPolicy: options.defaultPolicy ?? "deny" });
   const ttl = createTtl({ store, node: node.Node, clock: options.clock ?? systemClock, onError });
   const deps: ApiDependencies = {
     store,
@@ -127,11 +129,10 @@ export async function createTestApi(options: TestApiOptions = {}): Promise<TestA
       resolve: (secret) => {
         if (secret === undefined) return authorizerOf("anonymous", {});
         const found = secrets.get(secret);
-        if (!found) throw new MeshError("unauthenticated", "ACL not found");
-        return found;
+        return found ?? resolver.resolve(secret);
       },
       operator: authorizerOf("operator", everything),
-      operations: storedAcl(store),
+      operations: createAclOperations(store, { uuid: randomUUID, now: Date.now }),
     },
     connectCa: {
       roots: () => [root],
@@ -221,6 +222,7 @@ export async function createTestApi(options: TestApiOptions = {}): Promise<TestA
     [Symbol.asyncDispose]: async () => {
       api.close();
       ttl.close();
+      resolver.close();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       store.close();
@@ -251,45 +253,5 @@ function leafOf(service: string): LeafRecord {
     RootID: root.ID,
     NotBefore: root.NotBefore,
     NotAfter: root.NotAfter,
-  };
-}
-
-/** Policies and tokens written straight to the store: what the routes need of the real operations. */
-function storedAcl(store: Store): AclOperations {
-  const write = async <K extends "acl-policy" | "acl-token">(
-    kind: K,
-    key: string,
-    value: Stored<K>["value"],
-  ): Promise<Stored<K>> => {
-    await store.txn([{ op: "set", kind, key, value } as never]);
-    return store.get(kind, key) as Stored<K>;
-  };
-  const policy = (id: string, input: PolicyWrite) => write("acl-policy", id, { ...input, ID: id });
-  const token = (accessor: string, input: Partial<TokenWrite>) => {
-    const value: AclTokenRecord = {
-      AccessorID: accessor,
-      SecretID: input.SecretID ?? randomUUID(),
-      Description: input.Description ?? "",
-      Policies: (input.Policies ?? []).map((link) => ({ ID: link.ID ?? "", Name: link.Name ?? "" })),
-      ServiceIdentities: input.ServiceIdentities ?? [],
-      NodeIdentities: input.NodeIdentities ?? [],
-      Local: input.Local ?? false,
-      CreateTime: "2026-01-01T00:00:00Z",
-    };
-    return write("acl-token", accessor, value);
-  };
-  return {
-    bootstrap: async () => {
-      if (store.get("fact", "acl-bootstrap"))
-        throw new MeshError("permission_denied", "Permission denied: ACL bootstrap no longer allowed");
-      await store.txn([{ op: "set", kind: "fact", key: "acl-bootstrap", value: { Value: "done" } }]);
-      return token(randomUUID(), {});
-    },
-    createPolicy: (input) => policy(randomUUID(), input),
-    updatePolicy: policy,
-    deletePolicy: async (id) => void (await store.txn([{ op: "delete", kind: "acl-policy", key: id }])),
-    createToken: (input) => token(input.AccessorID ?? randomUUID(), input),
-    updateToken: token,
-    deleteToken: async (accessor) => void (await store.txn([{ op: "delete", kind: "acl-token", key: accessor }])),
   };
 }

@@ -53,13 +53,20 @@ export async function readBody(
   let taken = 0;
   const giveBack = (): void => budget.give(taken);
   released.then(giveBack, giveBack);
-  for await (const chunk of request as AsyncIterable<Uint8Array>) {
-    length += chunk.length;
-    if (length > maxBodyBytes) throw tooLarge();
-    if (!budget.take(chunk.length))
-      throw new MeshError("unavailable", "too many requests with bodies at once; try again");
-    taken += chunk.length;
-    chunks.push(chunk);
+  try {
+    // An early end must leave the socket open, so that the reason can be answered on it.
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
+      length += chunk.length;
+      if (length > maxBodyBytes) throw tooLarge();
+      if (!budget.take(chunk.length)) {
+        throw new MeshError("unavailable", "too many requests with bodies at once; try again");
+      }
+      taken += chunk.length;
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (isMeshError(error)) throw error;
+    throw new MeshError("invalid", "the request ended before its body did", { cause: error });
   }
   return Buffer.concat(chunks, length);
 }

@@ -87,10 +87,11 @@ const taggedAddresses = z.record(
   apiObject({ Address: dialAddress, Port: portOrNone.default(0) }),
 );
 
+/** Go clients send zeros for none: the defaults are 1 and 1. */
 const weights = apiObject({
-  Passing: z.int().min(1, "must be at least 1").max(65535),
-  Warning: z.int().min(0, "must be at least 0").max(65535),
-});
+  Passing: z.int().min(0, "must not be negative").max(65535, "is more than 65535").default(0),
+  Warning: z.int().min(0, "must not be negative").max(65535, "is more than 65535").default(0),
+}).transform(({ Passing, Warning }) => (Passing === 0 ? { Passing: 1, Warning: Warning || 1 } : { Passing, Warning }));
 
 const instance = {
   Tags: z.array(text).max(64, "has more than 64 entries").exactOptional(),
