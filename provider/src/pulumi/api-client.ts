@@ -53,7 +53,23 @@ const codes: Readonly<Record<number, MeshErrorCode>> = {
   504: "unavailable",
 };
 
-/** Keeps streams of any kind for the next call: those that a runtime dials are not always sockets. */
+/**
+ * The streams that a runtime dials are not always sockets: what an agent calls on a socket to keep it idle does nothing on
+ * them.
+ */
+function socketLike(stream: Duplex): Duplex {
+  if (stream instanceof Socket) return stream;
+  const nothing = () => stream;
+  return Object.assign(stream, {
+    ref: nothing,
+    unref: nothing,
+    setKeepAlive: nothing,
+    setTimeout: nothing,
+    setNoDelay: nothing,
+  });
+}
+
+/** Keeps connections over dialled streams for the next call. */
 class DialAgent extends Agent {
   readonly #dial: () => Promise<Duplex>;
 
@@ -64,20 +80,9 @@ class DialAgent extends Agent {
 
   override createConnection(_options: unknown, callback?: (error: Error | null, stream: Duplex) => void): undefined {
     this.#dial().then(
-      (stream) => callback?.(null, stream),
+      (stream) => callback?.(null, socketLike(stream)),
       (error: unknown) => callback?.(error as Error, undefined as never),
     );
-  }
-
-  /** An idle stream does not keep the process alive, where it is of a kind that can be told so. */
-  override keepSocketAlive(stream: Duplex): boolean {
-    // Node's own answers a boolean, which its types do not say.
-    return !(stream instanceof Socket) || (super.keepSocketAlive(stream) as unknown as boolean);
-  }
-
-  override reuseSocket(stream: Duplex, sent: ClientRequest): void {
-    if (stream instanceof Socket) super.reuseSocket(stream, sent);
-    else sent.reusedSocket = true;
   }
 }
 

@@ -146,7 +146,7 @@ test("gateway: registered with a token of its own, in the WAN, renewed when due,
   const [token] = [...plane.tokens.values()];
   assert.partialDeepStrictEqual(token!, {
     Local: true,
-    ServiceIdentities: [{ ServiceName: "gateway", Datacenters: ["dc1"] }],
+    ServiceIdentities: [{ ServiceName: "gateway" }],
   });
   assert.ok(world.requests.includes(`dc1 PUT /v1/agent/service/register as ${token!["SecretID"]}`));
   assert.partialDeepStrictEqual(plane.services.get("gateway")!, {

@@ -38,7 +38,7 @@ export async function ensureUnitToken(api: ApiClient, unit: UnitId): Promise<Own
   try {
     return await ensureToken(api, unitAccessor(unit), {
       Description: `isthmus: own token of ${unit.role} ${unit.name}`,
-      ServiceIdentities: [{ ServiceName: unit.name, Datacenters: [unit.datacenter] }],
+      ServiceIdentities: [{ ServiceName: unit.name }],
       Local: true,
     });
   } catch (error) {
