@@ -18,7 +18,7 @@ new mesh.MeshGateway("gateway-secondary", { datacenter: dc2 });
 const socat = new mesh.ServiceRegistration("socat", {
   datacenter: dc1,
   port: 8181,
-  run: { command: "node", args: ["echo.js"], files: { "echo.js": script("echo.js") } },
+  run: { command: "node", args: ["echo.mjs"], files: { "echo.mjs": script("echo.mjs") } },
   connect: { sidecarService: {} },
 });
 
@@ -26,7 +26,7 @@ const socat = new mesh.ServiceRegistration("socat", {
 const web = new mesh.ServiceRegistration("web", {
   datacenter: dc2,
   port: 8080,
-  run: { command: "node", args: ["web.js"], files: { "web.js": script("web.js") } },
+  run: { command: "node", args: ["web.mjs"], files: { "web.mjs": script("web.mjs") } },
   connect: {
     sidecarService: {
       proxy: { upstreams: [{ destinationName: socat.serviceName, datacenter: dc1, localBindPort: 8181 }] },

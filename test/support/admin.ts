@@ -8,7 +8,7 @@ export async function admin(runtime: Runtime, unit: UnitId, path: string): Promi
   try {
     return await new Promise((resolve, reject) => {
       const call = request(
-        { createConnection: () => stream as never, path, host: "admin", agent: false },
+        { createConnection: () => stream as never, path, host: "admin" },
         (response) => {
           const chunks: Buffer[] = [];
           response.on("data", (chunk: Buffer) => chunks.push(chunk));

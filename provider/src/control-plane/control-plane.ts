@@ -46,7 +46,11 @@ const socketName = "api.sock";
  * Starts a control plane whose database is `state.db` in the folder.
  * @throws {MeshError} `unavailable` when a port or the database cannot be had
  */
-export async function startControlPlane(config: ControlPlaneConfig, directory: string, log: Logger): Promise<ControlPlane> {
+export async function startControlPlane(
+  config: ControlPlaneConfig,
+  directory: string,
+  log: Logger,
+): Promise<ControlPlane> {
   const { datacenter, mesh } = config;
   const onError = (error: unknown): void => log.error({ error: String(error) }, "an error that ended nothing else");
   const closing: (() => unknown)[] = [];
@@ -68,7 +72,9 @@ export async function startControlPlane(config: ControlPlaneConfig, directory: s
   await store.txn([{ op: "set", kind: "node", key: node.Node, value: node }, ...builtins]);
 
   const randomness = { clock: systemClock, random: Math.random, randomBytes };
-  const controlCa = own(await createControlCa({ store, mesh, datacenter, ...randomness, onError }), (part) => part.close());
+  const controlCa = own(await createControlCa({ store, mesh, datacenter, ...randomness, onError }), (part) =>
+    part.close(),
+  );
   const resolver = own(
     createResolver(store, { datacenter, enabled: config.acl.enabled, defaultPolicy: config.acl.defaultPolicy }),
     (part) => part.close(),
@@ -100,7 +106,8 @@ export async function startControlPlane(config: ControlPlaneConfig, directory: s
       leaf: leaves.leaf,
     },
     resourceSet,
-    (proxyId, error) => log.error({ proxy: proxyId, error: String(error) }, "resources cannot be made; the last good ones stay"),
+    (proxyId, error) =>
+      log.error({ proxy: proxyId, error: String(error) }, "resources cannot be made; the last good ones stay"),
   );
   own(
     store.subscribe((commit) => proxies.apply(commit)),
@@ -108,7 +115,9 @@ export async function startControlPlane(config: ControlPlaneConfig, directory: s
   );
   own(connectCa.onLeaf(leaves.renewed), (stop) => stop());
 
-  const liveness = own(createLiveness({ store, proxy: index.proxy, proxies: index.proxies, onError }), (part) => part.close());
+  const liveness = own(createLiveness({ store, proxy: index.proxy, proxies: index.proxies, onError }), (part) =>
+    part.close(),
+  );
   const readiness = createReadiness({ config, store, connectCa, federation, gateways: index.gateways });
   const certificate = await controlCa.serverCertificate(
     [controlServerName(datacenter, mesh), "localhost"],
@@ -146,7 +155,11 @@ export async function startControlPlane(config: ControlPlaneConfig, directory: s
     store.subscribe(() => proxyChanges.changed()),
     (stop) => stop(),
   );
-  const controlPlane = { address: config.lanAddress, port: config.ports.grpcTls, serverName: controlServerName(datacenter, mesh) };
+  const controlPlane = {
+    address: config.lanAddress,
+    port: config.ports.grpcTls,
+    serverName: controlServerName(datacenter, mesh),
+  };
   const api = own(
     createApi({
       store,
@@ -202,7 +215,11 @@ export async function startControlPlane(config: ControlPlaneConfig, directory: s
           ),
       },
       status: readiness.status,
-      join: () => ({ Datacenter: datacenter, ControlRoot: controlCa.root, Address: `${config.wanAddress}:${config.ports.server}` }),
+      join: () => ({
+        Datacenter: datacenter,
+        ControlRoot: controlCa.root,
+        Address: `${config.wanAddress}:${config.ports.server}`,
+      }),
       ttl: own(createTtl({ store, node: node.Node, clock: monotonicClock, onError }), (part) => part.close()),
       gauges: () => [
         {
@@ -217,13 +234,18 @@ export async function startControlPlane(config: ControlPlaneConfig, directory: s
     }),
     (part) => part.close(),
   );
-  const onReaped = (service: string, check: string): void => log.info({ service, check }, "critical for too long: deregistered");
+  const onReaped = (service: string, check: string): void =>
+    log.info({ service, check }, "critical for too long: deregistered");
   own(createReaper({ store, node: node.Node, clock: monotonicClock, onReaped, onError }), (part) => part.close());
   own(createAliases({ store, node: node.Node, onError }), (part) => part.close());
 
   const servers = await Promise.all([
     ...config.bind.map((host) =>
-      serveHttps(api, { host, port: config.ports.https, certificate: { cert: certificate.chain, key: certificate.privateKey } }),
+      serveHttps(api, {
+        host,
+        port: config.ports.https,
+        certificate: { cert: certificate.chain, key: certificate.privateKey },
+      }),
     ),
     serveUnix(api, socketPath),
   ]);

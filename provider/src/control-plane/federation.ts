@@ -62,7 +62,11 @@ function secondary(deps: FederationDeps, join: NonNullable<ControlPlaneConfig["j
     primaryDatacenter: config.primaryDatacenter,
     address: `${config.wanAddress}:${config.ports.server}`,
     dialer: {
-      dial: () => Promise.resolve({ address: join.address, serverName: controlServerName(config.primaryDatacenter, config.mesh) }),
+      dial: () =>
+        Promise.resolve({
+          address: join.address,
+          serverName: controlServerName(config.primaryDatacenter, config.mesh),
+        }),
     },
     controlRoot: join.controlRoot,
     token: () => join.token,

@@ -38,7 +38,9 @@ export function askOwnApi(socketPath: string, asked: OwnRequest): Promise<OwnRes
         response.on("error", fail);
         response.on("end", () => {
           const headers = Object.fromEntries(
-            Object.entries(response.headers).flatMap(([name, value]) => (typeof value === "string" ? [[name, value]] : [])),
+            Object.entries(response.headers).flatMap(([name, value]) =>
+              typeof value === "string" ? [[name, value]] : [],
+            ),
           );
           resolve({ status: response.statusCode ?? 500, headers, body: Buffer.concat(chunks).toString("utf8") });
         });

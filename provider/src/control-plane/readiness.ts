@@ -17,7 +17,10 @@ export function createReadiness(deps: {
   readonly config: ControlPlaneConfig;
   readonly store: Store;
   readonly connectCa: { readonly ready: boolean; trustDomain(): string | undefined };
-  readonly federation: { readonly replication?: () => NonNullable<StatusResponse["Replication"]>; onStatus(listener: () => void): void };
+  readonly federation: {
+    readonly replication?: () => NonNullable<StatusResponse["Replication"]>;
+    onStatus(listener: () => void): void;
+  };
   readonly gateways: () => readonly ServiceRecord[];
 }): Readiness {
   const { config, store, connectCa, federation } = deps;
@@ -29,7 +32,9 @@ export function createReadiness(deps: {
   const waiting = (replication: StatusResponse["Replication"]): string[] => [
     ...(listening ? [] : ["its ports to be open"]),
     ...(replication && !replication.Connected && replication.ReplicatedIndex === 0
-      ? [`the first replication from "${config.primaryDatacenter}"${replication.LastError ? ` (${replication.LastError})` : ""}`]
+      ? [
+          `the first replication from "${config.primaryDatacenter}"${replication.LastError ? ` (${replication.LastError})` : ""}`,
+        ]
       : []),
     ...(!config.connect.enabled || connectCa.ready ? [] : ["the Connect CA to be able to sign"]),
   ];

@@ -180,16 +180,24 @@ function gatewaySnapshot(proxy: ServiceRecord, reader: CatalogReader): SnapshotR
   return { snapshot, warnings: [] };
 }
 
-/** The default listener at the gateway's address; with `envoy_gateway_bind_tagged_addresses` one at every other tagged address. */
+/**
+ * The default listener at the gateway's address, one at every address of `envoy_gateway_bind_addresses`, and with
+ * `envoy_gateway_bind_tagged_addresses` one at every tagged address.
+ */
 function gatewayListeners(proxy: ServiceRecord): MeshGatewaySnapshot["listeners"] {
+  const config = proxy.Proxy?.Config ?? {};
+  const tagged = config["envoy_gateway_bind_tagged_addresses"] === true ? Object.entries(proxy.TaggedAddresses) : [];
+  const extra = Object.entries((config["envoy_gateway_bind_addresses"] ?? {}) as Readonly<Record<string, unknown>>);
   const bound = new Map([
     [`${proxy.Address}:${proxy.Port}`, { name: "default", address: proxy.Address, port: proxy.Port }],
   ]);
-  if (proxy.Proxy?.Config?.["envoy_gateway_bind_tagged_addresses"] === true) {
-    for (const [name, at] of Object.entries(proxy.TaggedAddresses)) {
-      const key = `${at.Address}:${at.Port}`;
-      if (isIpAddress(at.Address) && !bound.has(key)) bound.set(key, { name, address: at.Address, port: at.Port });
-    }
+  for (const [name, at] of [
+    ...tagged.map(([name, { Address, Port }]) => [name, { address: Address, port: Port }] as const),
+    ...extra,
+  ]) {
+    const { address, port } = at as { readonly address?: unknown; readonly port?: unknown };
+    if (typeof address !== "string" || typeof port !== "number" || !isIpAddress(address)) continue;
+    if (!bound.has(`${address}:${port}`)) bound.set(`${address}:${port}`, { name, address, port });
   }
   return [...bound.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -1,5 +1,5 @@
 /** A client of a control plane's HTTP API, over a stream into its unit; nothing is published for it. */
-import { Agent, type ClientRequest, type IncomingMessage, request } from "node:http";
+import { Agent, type IncomingMessage, request } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { isMeshError, MeshError, type MeshErrorCode } from "../model/errors.ts";

@@ -22,7 +22,7 @@ const socat = {
   datacenter: "dc1",
   port: 8181,
   owner: owner("socat"),
-  run: { command: "node", args: ["echo.js"], files: { "echo.js": "text" } },
+  run: { command: "node", args: ["echo.mjs"], files: { "echo.mjs": "text" } },
   connect: { sidecarService: {} },
 };
 const web = {
@@ -206,8 +206,8 @@ test("service: registration, program, environment, and an update that starts not
     ISTHMUS_DIRECTORY: "/units/web/app",
   });
   const echo = world.units.get(`${mesh}/dc1/service/socat`)!;
-  assert.deepEqual(echo.specs.get("app")!.args, ["/units/socat/app/echo.js"]);
-  assert.equal(echo.files.get("app/echo.js"), "text");
+  assert.deepEqual(echo.specs.get("app")!.args, ["/units/socat/app/echo.mjs"]);
+  assert.equal(echo.files.get("app/echo.mjs"), "text");
 
   const digests = () => unit.state.processes.map((one) => one.digest);
   const before = digests();

@@ -69,8 +69,10 @@ export class MeshGateway<Known extends string = string> extends pulumi.dynamic.R
   declare readonly port: pulumi.Output<number>;
   /** Address in its datacenter. */
   declare readonly lanAddress: pulumi.Output<string>;
-  /** Address for other datacenters. */
-  declare readonly wanAddress: pulumi.Output<string>;
+  /** The address given for other datacenters. */
+  declare readonly wanAddress: pulumi.Output<string | undefined>;
+  /** Address at which other datacenters reach it. */
+  declare readonly remoteAddress: pulumi.Output<string>;
 
   constructor(logicalName: string, args: MeshGatewayArgs<Known>, opts?: pulumi.CustomResourceOptions) {
     const name = args.name ?? logicalName;
@@ -93,6 +95,7 @@ export class MeshGateway<Known extends string = string> extends pulumi.dynamic.R
         port: args.port,
         wanAddress: args.wanAddress,
         lanAddress: undefined,
+        remoteAddress: undefined,
       },
       dependOn(opts, args.datacenter),
       "isthmus",

@@ -51,9 +51,19 @@ function compiled(): void {
   new ServiceRegistration<Known, Known>("web", {
     datacenter: "dc2",
     port: 8080,
-    // @ts-expect-error not a datacenter of this program
     connect: {
-      sidecarService: { proxy: { upstreams: [{ destinationName: "x", datacenter: "dc9", localBindPort: 1 }] } },
+      sidecarService: {
+        proxy: {
+          upstreams: [
+            {
+              destinationName: "x",
+              // @ts-expect-error not a datacenter of this program
+              datacenter: "dc9",
+              localBindPort: 1,
+            },
+          ],
+        },
+      },
     },
   });
   // @ts-expect-error a command or an image

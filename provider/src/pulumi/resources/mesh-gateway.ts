@@ -20,6 +20,11 @@ function unitOf(spec: MeshGatewaySpec): UnitId {
 /** The gateway in Consul's registration format. */
 export function gatewayRegistration(spec: MeshGatewaySpec, placement: Placement): Props {
   const wan = spec.wanAddress ?? placement.wan ?? placement.lan;
+  // Other datacenters come in through the WAN interface, which is another one than the datacenter's.
+  const binds =
+    placement.wan === undefined || placement.wan === placement.lan
+      ? {}
+      : { envoy_gateway_bind_addresses: { wan: { address: placement.wan, port: spec.port } } };
   return {
     Kind: "mesh-gateway",
     ID: spec.name,
@@ -31,7 +36,7 @@ export function gatewayRegistration(spec: MeshGatewaySpec, placement: Placement)
       lan: { Address: placement.lan, Port: spec.port },
       wan: { Address: wan, Port: spec.port },
     },
-    Proxy: { Config: spec.config },
+    Proxy: { Config: { ...binds, ...spec.config } },
   };
 }
 
@@ -53,7 +58,7 @@ async function reconcile(spec: MeshGatewaySpec, olds: Props | undefined, context
     return {
       ...(spec as unknown as Props),
       lanAddress: placement.lan,
-      wanAddress: spec.wanAddress ?? placement.wan ?? placement.lan,
+      remoteAddress: spec.wanAddress ?? placement.wan ?? placement.lan,
       runtime: runtime.kind,
       certificate,
       running: true,

@@ -1,5 +1,5 @@
 // Sends every byte back. Listens where only its own sidecar can dial it.
-const { createServer } = require("node:net");
+import { createServer } from "node:net";
 
 const server = createServer((socket) => {
   socket.on("error", () => socket.destroy());

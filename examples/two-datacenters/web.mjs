@@ -1,6 +1,6 @@
 // Answers each request with what socat, in the other datacenter, sent back for its path.
-const { createServer } = require("node:http");
-const { connect } = require("node:net");
+import { createServer } from "node:http";
+import { connect } from "node:net";
 
 const [address, port] = process.env.ISTHMUS_UPSTREAM_SOCAT.split(":");
 
