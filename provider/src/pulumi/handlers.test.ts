@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Handler, PartialFailure, type Props } from "./context.ts";
 import { dynamicProvider } from "./dynamic.ts";
+import { openTestMesh, type TestMesh } from "./handlers.test.mesh.ts";
 import { aclPolicy } from "./resources/acl-policy.ts";
 import { aclToken } from "./resources/acl-token.ts";
 import { datacenter } from "./resources/datacenter.ts";
@@ -11,7 +12,6 @@ import { meshGateway } from "./resources/mesh-gateway.ts";
 import { proxyDefaults } from "./resources/proxy-defaults.ts";
 import { serviceDefaults } from "./resources/service-defaults.ts";
 import { serviceRegistration } from "./resources/service-registration.ts";
-import { openTestMesh, type TestMesh } from "./test-mesh.ts";
 
 const mesh = "0123abcd";
 const owner = (resource: string) => ({ project: "p", stack: "s", resource, mesh });
