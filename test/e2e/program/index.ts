@@ -8,6 +8,7 @@ const variant: Variant = {
   mode: "local",
   defaultPolicy: "deny",
   tags: [],
+  secret: undefined,
   ...JSON.parse(process.env["E2E"] ?? "{}"),
 };
 
@@ -40,10 +41,18 @@ const socat = new mesh.ServiceRegistration("socat", {
   run: node(echo),
   connect: { sidecarService: {} },
 });
+const bannerToken =
+  variant.secret === undefined
+    ? undefined
+    : new mesh.AclToken("banner", { datacenter: dc1, serviceIdentities: [{ serviceName: "banner" }] });
 const banner = new mesh.ServiceRegistration("banner", {
   datacenter: dc1,
   port: 9000,
-  run: node(echo, { BANNER: "220 banner speaks first" }),
+  run: {
+    ...node(echo, { BANNER: "220 banner speaks first" }),
+    ...(variant.secret !== undefined && { secretFiles: { "secret.txt": variant.secret } }),
+  },
+  ...(bannerToken && { token: bannerToken.secretId }),
   connect: { sidecarService: {} },
 });
 const web = new mesh.ServiceRegistration("web", {

@@ -5,4 +5,6 @@ export interface Variant {
   readonly mode: "none" | "local" | "remote";
   readonly defaultPolicy: "allow" | "deny";
   readonly tags: string[];
+  /** Set: banner gets a token that the program made, and this text in a secret file. */
+  readonly secret: string | undefined;
 }
