@@ -207,7 +207,9 @@ function filterChains(dump: {
     readonly dynamic_listeners?: readonly {
       readonly active_state: {
         readonly listener: {
-          readonly filter_chains: readonly { readonly filter_chain_match?: { readonly server_names?: readonly string[] } }[];
+          readonly filter_chains: readonly {
+            readonly filter_chain_match?: { readonly server_names?: readonly string[] };
+          }[];
           readonly default_filter_chain?: unknown;
         };
       };

@@ -21,14 +21,21 @@ test("packed packages run `pulumi up` in an empty folder elsewhere", { timeout: 
       recursive: true,
       filter: (source) => !source.includes("node_modules"),
     });
-    await writeFile(join(folder, "program/package.json"), JSON.stringify({ name: "program", version: "0.0.0", main: "index.ts" }));
+    await writeFile(
+      join(folder, "program/package.json"),
+      JSON.stringify({ name: "program", version: "0.0.0", main: "index.ts" }),
+    );
     const npm = (args: readonly string[], cwd: string) =>
       run("npm", [...args, "--no-audit", "--no-fund", "--ignore-scripts"], { cwd, timeout: 240_000 });
     await run("mkdir", [tarballs]);
-    for (const name of ["sdk", "provider"]) await npm(["pack", "--pack-destination", tarballs, join(root, name)], folder);
+    for (const name of ["sdk", "provider"])
+      await npm(["pack", "--pack-destination", tarballs, join(root, name)], folder);
     const packed = (await readdir(tarballs)).map((name) => join(tarballs, name));
     assert.equal(packed.length, 2);
-    await npm(["install", ...packed, "@pulumi/pulumi@3.270.0", "typescript@6.0.3", "ts-node@10.9.2", "@types/node@24.19.2"], join(folder, "program"));
+    await npm(
+      ["install", ...packed, "@pulumi/pulumi@3.270.0", "typescript@6.0.3", "ts-node@10.9.2", "@types/node@24.19.2"],
+      join(folder, "program"),
+    );
     await using project = await createProject({ runtime: "local", folder: join(folder, "program") });
     const runtime = await openRuntime("local");
     try {

@@ -7,15 +7,12 @@ export async function admin(runtime: Runtime, unit: UnitId, path: string): Promi
   const stream = await runtime.dial(unit, { socket: "admin.sock" });
   try {
     return await new Promise((resolve, reject) => {
-      const call = request(
-        { createConnection: () => stream as never, path, host: "admin" },
-        (response) => {
-          const chunks: Buffer[] = [];
-          response.on("data", (chunk: Buffer) => chunks.push(chunk));
-          response.on("end", () => resolve(Buffer.concat(chunks).toString()));
-          response.on("error", reject);
-        },
-      );
+      const call = request({ createConnection: () => stream as never, path, host: "admin" }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on("data", (chunk: Buffer) => chunks.push(chunk));
+        response.on("end", () => resolve(Buffer.concat(chunks).toString()));
+        response.on("error", reject);
+      });
       call.on("error", reject);
       call.end();
     });

@@ -102,11 +102,6 @@ export const dialAddress = z
     "must be an address that others can dial, not a wildcard",
   );
 
-/** A Go duration greater than zero. */
-export const duration = z
-  .string()
-  .refine((text) => (parseDurationMs(text) ?? 0) > 0, 'must be a duration such as "10s" or "1m30s"');
-
 /** A Go duration; empty or `0s` for none. */
 export const durationOrNone = z
   .string()
