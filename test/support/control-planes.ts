@@ -62,7 +62,7 @@ export function controlPlaneConfig(datacenter: string, address: string, mesh: st
   };
 }
 
-/** Starts a control plane and waits until its API answers. `token` is the management token that its `api` uses. */
+/** Starts a control plane and waits until its API answers. `token` is asked when its `api` is first used. */
 export async function startControlPlane(config: ControlPlaneConfig, token?: () => string): Promise<ControlPlane> {
   const folder = await mkdtemp(join(tmpdir(), `isthmus-${config.datacenter}-`));
   const path = join(folder, "config.json");
@@ -71,6 +71,7 @@ export async function startControlPlane(config: ControlPlaneConfig, token?: () =
   const output: Buffer[] = [];
   let child: ChildProcess | undefined;
   let ended: Promise<number | null> = Promise.resolve(null);
+  let root = "";
   let api: HttpApi | undefined;
 
   const log = () => Buffer.concat(output).toString();
@@ -85,8 +86,7 @@ export async function startControlPlane(config: ControlPlaneConfig, token?: () =
     }).catch((error: unknown) => {
       throw new Error(`${String(error)}\n${log()}`);
     });
-    const join_ = await operator.get<JoinResponse>("/v1/isthmus/join");
-    api ??= httpApi({ host: config.lanAddress, port: config.ports.https, root: join_.ControlRoot }, token?.());
+    root = (await operator.get<JoinResponse>("/v1/isthmus/join")).ControlRoot;
   };
   const end = async (signal: "SIGKILL" | "SIGTERM"): Promise<number | null> => {
     child?.kill(signal);
@@ -104,7 +104,8 @@ export async function startControlPlane(config: ControlPlaneConfig, token?: () =
     folder,
     operator,
     get api() {
-      return api!;
+      api ??= httpApi({ host: config.lanAddress, port: config.ports.https, root }, token?.());
+      return api;
     },
     get pid() {
       return child?.pid ?? 0;
@@ -149,47 +150,47 @@ export async function startFederation(change: ConfigChange = {}): Promise<Federa
   const mesh = randomBytes(4).toString("hex");
   const stack = new AsyncDisposableStack();
   try {
-    const bootstrapped = { secret: "" };
+    let secret = "";
     const dc1 = stack.use(
-      await startControlPlane(
-        { ...controlPlaneConfig("dc1", network.address(1), mesh), ...change },
-        () => bootstrapped.secret,
-      ),
+      await startControlPlane({ ...controlPlaneConfig("dc1", network.address(1), mesh), ...change }, () => secret),
     );
     await dc1.ready();
-    if (dc1.config.acl.enabled) bootstrapped.secret = (await dc1.operator.put("/v1/acl/bootstrap")).SecretID;
-    const root = (await dc1.operator.get<JoinResponse>("/v1/isthmus/join")).ControlRoot;
-    const first = httpApi({ host: dc1.config.lanAddress, port: dc1.config.ports.https, root }, bootstrapped.secret);
-    const federation = { dc1: withApi(dc1, first), loopback: network, mesh, token: bootstrapped.secret };
+    if (dc1.config.acl.enabled) secret = (await dc1.operator.put("/v1/acl/bootstrap")).SecretID;
 
     const join_: Federation["join"] = async (datacenter, host, own = {}) => {
-      const join = await federation.dc1.operator.get<JoinResponse>("/v1/isthmus/join");
-      const token = dc1.config.acl.enabled ? await replicationToken(federation.dc1.api, datacenter) : "unused";
       const config = {
         ...controlPlaneConfig(datacenter, network.address(host), mesh),
         ...change,
         primaryDatacenter: "dc1",
-        join: { address: join.Address, controlRoot: join.ControlRoot, token },
+        join: own.join ?? (await joinOf(dc1, datacenter)),
         ...own,
       };
-      return stack.use(await startControlPlane(config, () => federation.token));
+      return stack.use(await startControlPlane(config, () => secret));
     };
     const dc2 = await join_("dc2", 2);
     await dc2.ready();
-    return { ...federation, dc2, join: join_, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+    return {
+      dc1,
+      dc2,
+      loopback: network,
+      mesh,
+      token: secret,
+      join: join_,
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    };
   } catch (error) {
     await stack.disposeAsync();
     throw error;
   }
 }
 
-/** The same control plane with another client: the first one was made before there was a token. */
-function withApi(controlPlane: ControlPlane, api: HttpApi): ControlPlane {
-  return Object.defineProperty(Object.create(controlPlane) as ControlPlane, "api", { value: api });
-}
-
-async function replicationToken(api: HttpApi, datacenter: string): Promise<string> {
+/** How a datacenter joins, with a replication token of its own. */
+async function joinOf(primary: ControlPlane, datacenter: string): Promise<NonNullable<ControlPlaneConfig["join"]>> {
+  const { Address, ControlRoot } = await primary.operator.get<JoinResponse>("/v1/isthmus/join");
+  const join = { address: Address, controlRoot: ControlRoot };
+  if (!primary.config.acl.enabled) return { ...join, token: "unused" };
   const name = `replication-${datacenter}`;
-  const { ID } = await api.put("/v1/acl/policy", { Name: name, Rules: replicationRules });
-  return (await api.put("/v1/acl/token", { Description: name, Policies: [{ ID }] })).SecretID;
+  const { ID } = await primary.api.put("/v1/acl/policy", { Name: name, Rules: replicationRules });
+  const { SecretID } = await primary.api.put("/v1/acl/token", { Description: name, Policies: [{ ID }] });
+  return { ...join, token: SecretID };
 }

@@ -23,7 +23,7 @@ export interface Project {
   readonly directory: string;
   readonly mesh: string;
   readonly env: NodeJS.ProcessEnv;
-  pulumi(args: readonly string[], variant?: Partial<Variant>): Promise<Outcome>;
+  pulumi(args: readonly string[], variant?: Partial<Variant>, env?: NodeJS.ProcessEnv): Promise<Outcome>;
   /** `pulumi up`; fails the test with the whole output when it fails. */
   up(variant?: Partial<Variant>): Promise<Outcome>;
   preview(variant?: Partial<Variant>): Promise<Outcome>;
@@ -65,8 +65,8 @@ export async function createProject(options: {
     ISTHMUS_RUNTIME: options.runtime,
     ISTHMUS_CACHE_DIR: cacheDirectory(),
   };
-  const pulumi: Project["pulumi"] = (args, variant = {}) =>
-    run(binary, [...args, "--non-interactive"], directory, { ...env, E2E: JSON.stringify(variant) });
+  const pulumi: Project["pulumi"] = (args, variant = {}, extra = {}) =>
+    run(binary, [...args, "--non-interactive"], directory, { ...env, ...extra, E2E: JSON.stringify(variant) });
   const good = async (outcome: Promise<Outcome>): Promise<Outcome> => {
     const result = await outcome;
     if (result.exitCode !== 0) throw new Error(`pulumi exited with ${result.exitCode}:\n${result.output}`);

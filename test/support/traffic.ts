@@ -17,14 +17,23 @@ export async function say(
   text: string,
   deadlineMs = 5_000,
 ): Promise<Reply> {
-  const stream = await runtime.dial(unit, { port });
+  return sayOn(await runtime.dial(unit, { port }), text, deadlineMs);
+}
+
+/** The same on a connection that is open already; it is closed in the end. */
+export function sayOn(stream: Duplex, text: string, deadlineMs = 5_000): Promise<Reply> {
   stream.write(`${text}\n`);
   return read(stream, (got) => got.endsWith(`${text}\n`), deadlineMs);
 }
 
 /** Dials a port and says nothing: what a server that speaks first would send. */
 export async function listen(runtime: Runtime, unit: UnitId, port: number, deadlineMs = 1_500): Promise<Reply> {
-  return read(await runtime.dial(unit, { port }), (got) => got.includes("\n"), deadlineMs);
+  return listenOn(await runtime.dial(unit, { port }), deadlineMs);
+}
+
+/** The same on a connection that is open already; it is closed in the end. */
+export function listenOn(stream: Duplex, deadlineMs = 1_500): Promise<Reply> {
+  return read(stream, (got) => got.includes("\n"), deadlineMs);
 }
 
 function read(stream: Duplex, whole: (text: string) => boolean, deadlineMs: number): Promise<Reply> {
@@ -57,7 +66,11 @@ export interface Conversation {
 }
 
 export async function converse(runtime: Runtime, unit: UnitId, port: number, intervalMs = 50): Promise<Conversation> {
-  const stream = await runtime.dial(unit, { port });
+  return converseOn(await runtime.dial(unit, { port }), intervalMs);
+}
+
+/** The same on a connection that is open already. */
+export function converseOn(stream: Duplex, intervalMs = 50): Conversation {
   let lines = 0;
   let broken: string | undefined;
   let closed = false;

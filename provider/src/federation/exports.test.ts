@@ -1,9 +1,9 @@
 /** What is published of a catalog, and what a message may change: the pure parts, in tables. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { digestOf } from "../model/digest.ts";
 import type { CheckRecord, ServiceRecord } from "../model/records.ts";
 import { pauseMs } from "./backoff.ts";
-import { digestOf } from "./digest.ts";
 import { exportsOf } from "./exports.ts";
 import type { RecordsMessage } from "./protocol.ts";
 import { changesFromPrimary, changesFromSecondary } from "./replica.ts";

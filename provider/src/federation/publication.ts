@@ -1,7 +1,8 @@
 /** All that a datacenter publishes to the others, kept up to date commit by commit and shared by every link. */
+
+import { digestOf } from "../model/digest.ts";
 import type { ImportedServiceRecord, RecordKind, Records } from "../model/records.ts";
 import type { Store, Stored } from "../store/store.ts";
-import { digestOf } from "./digest.ts";
 import { exportsOf } from "./exports.ts";
 import type { ReplicatedKind } from "./protocol.ts";
 import { isLocal, recordId } from "./protocol.ts";

@@ -1,7 +1,8 @@
 /** The receiving end: whose stream is accepted, and what a message changes in the store. Pure. */
+
+import { digestOf } from "../model/digest.ts";
 import { MeshError } from "../model/errors.ts";
 import type { Change, Store } from "../store/store.ts";
-import { digestOf } from "./digest.ts";
 import type { HaveMessage, RecordsMessage, WelcomeMessage } from "./protocol.ts";
 import { isLocal, parseImportedService, recordId, replicatedKinds } from "./protocol.ts";
 

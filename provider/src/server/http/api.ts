@@ -144,7 +144,9 @@ export function createApi(deps: ApiDependencies): Api {
 async function answerCall(deps: ApiDependencies, route: Route, call: Call): Promise<Answer> {
   if (deps.primary) {
     const asked = call.datacenter === deps.primaryDatacenter && !route.anyDatacenter;
-    if (asked || (await route.toPrimary?.(call))) return forwardToPrimary(deps, deps.primary, call);
+    if (asked || (await route.toPrimary?.(call))) {
+      return forwardToPrimary(deps, deps.primary, call, (await route.forwardedQuery?.(call)) ?? call.query);
+    }
   }
   if (call.datacenter !== undefined && !route.anyDatacenter) {
     throw new MeshError(

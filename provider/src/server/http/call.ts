@@ -42,6 +42,8 @@ export interface Route {
   readonly path: string;
   /** In a secondary the primary answers, if this holds. */
   readonly toPrimary?: (call: Call) => boolean | Promise<boolean>;
+  /** The query that the primary gets instead of the caller's. */
+  readonly forwardedQuery?: (call: Call) => URLSearchParams | Promise<URLSearchParams>;
   /** Answers for other datacenters too, from what they let us know. */
   readonly anyDatacenter?: boolean;
   readonly handle: (call: Call) => Reply | Promise<Reply>;

@@ -2,6 +2,7 @@
 import { indexes } from "../../catalog/json.ts";
 import { transact } from "../../catalog/transact.ts";
 import type { Authorizer } from "../../model/authorizer.ts";
+import { digestOf } from "../../model/digest.ts";
 import { isMeshError, MeshError } from "../../model/errors.ts";
 import type { Change, Commit, Stored } from "../../store/store.ts";
 import { blockingRead, storeSource } from "./blocking.ts";
@@ -11,6 +12,9 @@ import type { ApiDependencies } from "./dependencies.ts";
 import { demand, demandOperatorWrite, demandServiceWrite } from "./permissions.ts";
 
 const always = (): boolean => true;
+
+/** Instead of `cas` from a secondary: done only if the entry has this content. */
+const casDigest = "cas-digest";
 
 export function configRoutes(deps: ApiDependencies): readonly Route[] {
   const { store } = deps;
@@ -33,19 +37,39 @@ export function configRoutes(deps: ApiDependencies): readonly Route[] {
 
   /** `?cas=`: done only at that ModifyIndex (0: only if it does not exist); the answer is then true or false. */
   const conditional = async (call: Call, change: Change, answer: unknown): Promise<Reply> => {
-    const cas = call.query.get("cas");
-    if (cas === null || cas === "") return json(answer, (await transact(store, () => [change])).index);
-    if (!/^\d{1,15}$/.test(cas))
-      throw new MeshError("invalid", `cas ${JSON.stringify(cas)}: send the ModifyIndex that the entry must have`);
+    const digest = call.query.get(casDigest);
+    const cas = casOf(call);
+    if (cas === undefined && digest === null) return json(answer, (await transact(store, () => [change])).index);
+    const present = store.get("config-entry", change.key);
+    if (digest !== null && (!present || digestOf(present.value).digest !== digest)) return json(false);
     let commit: Commit;
     try {
-      commit = await store.txn([{ ...change, ifIndex: Number(cas) }]);
+      commit = await store.txn([{ ...change, ifIndex: digest === null ? (cas ?? 0) : (present?.modifyIndex ?? 0) }]);
     } catch (error) {
       if (isMeshError(error) && error.code === "conflict") return json(false);
       throw error;
     }
     return json(true, commit.index);
   };
+
+  /**
+   * A ModifyIndex of this datacenter means nothing in the primary: it is asked to write over the very entry that has that
+   * index here. What is newer here already is newer there too.
+   */
+  const forPrimary = (key: (call: Call) => Promise<string>) => async (call: Call) => {
+    const cas = casOf(call);
+    if (cas === undefined || cas === 0) return call.query;
+    const seen = store.get("config-entry", await key(call));
+    const query = new URLSearchParams(call.query);
+    query.delete("cas");
+    query.set(casDigest, seen?.modifyIndex === cas ? digestOf(seen.value).digest : "outdated");
+    return query;
+  };
+  const keyInBody = async (call: Call): Promise<string> => {
+    const { Kind, Name } = parseConfigEntry(await call.json());
+    return `${Kind}/${Name}`;
+  };
+  const keyInPath = async (call: Call): Promise<string> => `${param(call, "kind")}/${param(call, "name")}`;
 
   const get = (call: Call): Promise<Reply> => {
     const kind = configKind(param(call, "kind"));
@@ -77,11 +101,25 @@ export function configRoutes(deps: ApiDependencies): readonly Route[] {
   };
 
   return [
-    { method: "PUT", path: "/v1/config", toPrimary: always, handle: put },
+    { method: "PUT", path: "/v1/config", toPrimary: always, forwardedQuery: forPrimary(keyInBody), handle: put },
     { method: "GET", path: "/v1/config/:kind", handle: list },
     { method: "GET", path: "/v1/config/:kind/:name", handle: get },
-    { method: "DELETE", path: "/v1/config/:kind/:name", toPrimary: always, handle: remove },
+    {
+      method: "DELETE",
+      path: "/v1/config/:kind/:name",
+      toPrimary: always,
+      forwardedQuery: forPrimary(keyInPath),
+      handle: remove,
+    },
   ];
+}
+
+/** @throws {MeshError} `invalid` when it is no index. */
+function casOf(call: Call): number | undefined {
+  const cas = call.query.get("cas");
+  if (cas === null || cas === "") return undefined;
+  if (/^\d{1,15}$/.test(cas)) return Number(cas);
+  throw new MeshError("invalid", `cas ${JSON.stringify(cas)}: send the ModifyIndex that the entry must have`);
 }
 
 function shown(entry: Stored<"config-entry">): unknown {

@@ -5,13 +5,14 @@ import type { ApiDependencies, PrimaryLink } from "./dependencies.ts";
 /** A reply whose body is passed on as it came. */
 export type ForwardedReply = Reply & { readonly body: Uint8Array };
 
-/** @throws {MeshError} `unavailable` when the primary does not answer or its write does not arrive here in time. */
+/** @param asked the query without which datacenter it is for. @throws {MeshError} `unavailable` when the primary does not answer or its write does not arrive here in time. */
 export async function forwardToPrimary(
   deps: ApiDependencies,
   primary: PrimaryLink,
   call: Call,
+  asked: URLSearchParams,
 ): Promise<ForwardedReply> {
-  const query = new URLSearchParams(call.query);
+  const query = new URLSearchParams(asked);
   query.delete("dc");
   const response = await primary.forward({
     method: call.method,
