@@ -9,9 +9,16 @@ import { quantile } from "./statistics.ts";
 /** As many identical verdicts in a row count as settled. */
 const settledAfter = 5;
 
+/** One connection that was tried: when it began, and whether the line came back. */
+interface Verdict {
+  readonly startedMs: number;
+  readonly passed: boolean;
+}
+
 /**
- * Flips `source -> destination` by writing in one datacenter and dials through the source's sidecar until the verdict has
- * changed for good; the time is that of the first connection of the run of identical verdicts, counted from the answer to the write.
+ * Flips `source -> destination` by writing in one datacenter while a prober dials through the source's sidecar all the
+ * time, one connection after the other. The time of a flip runs from sending the write to the start of the first of five
+ * connections in a row that were judged by it: the write's own round trip is in it, and so is a connection's length.
  */
 export async function benchIntention(
   runtime: Runtime,
@@ -25,28 +32,36 @@ export async function benchIntention(
   },
   flips: number,
 ): Promise<Row[]> {
-  const api = await openApi(runtime, mesh, arm.writeIn);
+  using api = openApi(runtime, mesh, arm.writeIn);
   const path = `/v1/connect/intentions/exact?source=${arm.source.name}&destination=${arm.destination}`;
   const times = { allow: [] as number[], deny: [] as number[] };
-  const passes = async (text: string) => (await say(runtime, arm.source, arm.port, text, 2_000)).text === `${text}\n`;
-  const flip = async (action: "allow" | "deny", round: string): Promise<number> => {
-    await api.put(path, { Action: action });
-    const accepted = performance.now();
-    let first = 0;
-    for (let same = 0, attempt = 0; same < settledAfter; attempt += 1) {
-      const start = performance.now();
-      if ((await passes(`${round}-${attempt}`)) === (action === "allow")) {
-        if (same === 0) first = start;
-        same += 1;
-      } else same = 0;
-      if (start - accepted > 10_000) throw new Error(`${arm.name}: ${action} is not enforced within 10 s`);
-    }
-    return first - accepted;
+  let attempts = 0;
+  const probe = async (): Promise<Verdict> => {
+    const startedMs = performance.now();
+    const text = `probe ${attempts++}`;
+    const reply = await say(runtime, arm.source, arm.port, text, 2_000);
+    return { startedMs, passed: reply.text === `${text}\n` };
   };
-  await flip("allow", "warm");
+  const settled = async (allowed: boolean, deadlineMs: number): Promise<Verdict> => {
+    for (let row: Verdict[] = []; performance.now() < deadlineMs; ) {
+      const verdict = await probe();
+      row = verdict.passed === allowed ? [...row, verdict] : [];
+      if (row.length === settledAfter) return row[0]!;
+    }
+    throw new Error(`${arm.name}: ${allowed ? "allow" : "deny"} is not enforced within 10 s`);
+  };
+  const flip = async (action: "allow" | "deny"): Promise<number> => {
+    const sentMs = performance.now();
+    const [first] = await Promise.all([
+      settled(action === "allow", sentMs + 10_000),
+      api.put(path, { Action: action }),
+    ]);
+    return first.startedMs - sentMs;
+  };
+  await flip("allow");
   for (let round = 0; round < flips; round += 1) {
-    times.deny.push(await flip("deny", `d${round}`));
-    times.allow.push(await flip("allow", `a${round}`));
+    times.deny.push(await flip("deny"));
+    times.allow.push(await flip("allow"));
   }
   return (["deny", "allow"] as const).flatMap((action) => [
     row(`${arm.name}: ${action} enforced, p50`, quantile(times[action], 0.5), "ms", 50, { ms: times[action] }),

@@ -63,10 +63,7 @@ describe("federation", { timeout: 120_000 }, () => {
     assert.equal(found.Service.Port, 20_000);
     assert.equal(found.Checks[0].Status, "critical", "its sidecar was never connected");
     await dc2.api.put("/v1/agent/service/deregister/db");
-    await eventually(
-      "db is gone in dc1",
-      async () => (await dc1.api.get("/v1/health/connect/db?dc=dc2")).length === 0,
-    );
+    await eventually("db is gone in dc1", async () => (await dc1.api.get("/v1/health/connect/db?dc=dc2")).length === 0);
   });
 
   test("a write in the secondary is carried out by the primary and read back at once", async () => {
@@ -115,7 +112,11 @@ describe("federation", { timeout: 120_000 }, () => {
     const cases = [
       { datacenter: "wrong-token", change: { join: { ...base, token: "nonsense" } }, reason: /ACL not found/ },
       { datacenter: "no-rights", change: { join: { ...base, token: readOnly.SecretID } }, reason: /acl:write/ },
-      { datacenter: "wrong-root", change: { join: { ...base, controlRoot: foreign } }, reason: /certificate|issuer|verif/i },
+      {
+        datacenter: "wrong-root",
+        change: { join: { ...base, controlRoot: foreign } },
+        reason: /certificate|issuer|verif/i,
+      },
       { datacenter: "dc2", change: {}, reason: /another datacenter "dc2" is connected/ },
       { datacenter: "wrong-primary", change: { primaryDatacenter: "dc9" }, reason: /dc9|does not match|altname/i },
     ];

@@ -7,6 +7,8 @@ export interface Handshake {
   readonly secure: boolean;
   /** What came back inside TLS. */
   readonly text: string;
+  /** It ended by itself, and not because the time was over. */
+  readonly ended: boolean;
   /** Code of the error that ended it; empty when none did. */
   readonly error: string;
   /** SANs of the server's certificate. */
@@ -20,25 +22,24 @@ export interface Handshake {
 export function shakeHands(
   stream: Duplex,
   options: ConnectionOptions,
-  send = "",
+  send: string | Buffer = "",
   deadlineMs = 5_000,
 ): Promise<Handshake> {
   return new Promise((resolve) => {
     let [secure, text, error, names] = [false, "", "", ""];
     stream.on("error", () => {});
     const socket = connect({ rejectUnauthorized: false, ...options, socket: stream as never });
-    const finish = (): void => {
+    const finish = (ended = true): void => {
       clearTimeout(timer);
       socket.destroy();
       stream.destroy();
-      resolve({ secure, text, error, names });
+      resolve({ secure, text, ended, error, names });
     };
-    const timer = setTimeout(finish, deadlineMs);
+    const timer = setTimeout(() => finish(false), deadlineMs);
     socket.on("secureConnect", () => {
       secure = true;
       names = socket.getPeerCertificate().subjectaltname ?? "";
       if (send) socket.write(send);
-      else if (options.maxVersion === "TLSv1.2") finish();
     });
     socket.on("data", (chunk: Buffer) => {
       text += chunk.toString("latin1");
@@ -48,8 +49,8 @@ export function shakeHands(
       error = cause.code ?? cause.message;
       finish();
     });
-    socket.on("end", finish);
-    socket.on("close", finish);
+    socket.on("end", () => finish());
+    socket.on("close", () => finish());
   });
 }
 

@@ -2,12 +2,14 @@
 import { request as plainRequest, type RequestOptions } from "node:http";
 import { Agent, request as tlsRequest } from "node:https";
 
+// biome-ignore lint/suspicious/noExplicitAny: a test reads any answer's fields
+type Json = any;
+
 /** What a request was answered with. */
 export interface Answer {
   readonly status: number;
   readonly text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: a test reads any answer's fields
-  readonly json: any;
+  readonly json: Json;
   /** `X-Consul-Index`; 0 without one. */
   readonly index: number;
 }
@@ -16,8 +18,8 @@ export interface HttpApi {
   /** Any answer; rejects only when there is none. */
   call(method: string, path: string, body?: unknown, token?: string): Promise<Answer>;
   /** The JSON of an answer with 200. @throws with status and text of any other */
-  get<T = any>(path: string): Promise<T>; // biome-ignore lint/suspicious/noExplicitAny: a test reads any answer's fields
-  put<T = any>(path: string, body?: unknown): Promise<T>; // biome-ignore lint/suspicious/noExplicitAny: the same
+  get<T = Json>(path: string): Promise<T>;
+  put<T = Json>(path: string, body?: unknown): Promise<T>;
   delete(path: string): Promise<void>;
 }
 

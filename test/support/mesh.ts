@@ -1,13 +1,13 @@
 /** The tutorial's federation without Pulumi: `web` in dc2 calls `socat` in dc1 through a gateway in each datacenter. */
 import { type ConfigChange, type Federation, startFederation } from "./control-planes.ts";
-import type { Proxy } from "./proxies.ts";
+import type { RunningProxy } from "./proxies.ts";
 import { type Service, startGateway, startService } from "./services.ts";
 
 export interface Mesh extends Federation {
-  readonly gateways: { readonly dc1: Proxy; readonly dc2: Proxy };
+  readonly gateways: { readonly dc1: RunningProxy; readonly dc2: RunningProxy };
   readonly socat: Service;
   readonly web: Service;
-  readonly proxies: readonly Proxy[];
+  readonly proxies: readonly RunningProxy[];
 }
 
 /** Upstream port of web to socat. */

@@ -10,7 +10,7 @@ import type { ControlPlane } from "./control-planes.ts";
 import { envoyForTests } from "./envoy.ts";
 import { eventually } from "./wait.ts";
 
-export interface Proxy {
+export interface RunningProxy {
   readonly id: string;
   readonly pid: number;
   /** GET of an admin path; the body as text. */
@@ -26,15 +26,15 @@ export interface Proxy {
   kill(): Promise<void>;
   /** Starts it again with the files that it has. */
   start(): Promise<void>;
-  /** Gets a new client certificate and puts it where Envoy watches. */
-  renewIdentity(): Promise<void>;
+  /** Gets a new client certificate, with that token or the management token, and puts it where Envoy watches. */
+  renewIdentity(token?: string): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 const flags = ["--concurrency", "1", "--disable-hot-restart", "--drain-time-s", "1", "-l", "warning"];
 
 /** Starts the Envoy of a registered sidecar or gateway. The caller waits for what it needs. */
-export async function startProxy(controlPlane: ControlPlane, id: string): Promise<Proxy> {
+export async function startProxy(controlPlane: ControlPlane, id: string): Promise<RunningProxy> {
   const binary = await envoyForTests();
   const folder = await mkdtemp(join(tmpdir(), "isthmus-envoy-"));
   const files = {
@@ -46,17 +46,17 @@ export async function startProxy(controlPlane: ControlPlane, id: string): Promis
   let child: ChildProcess | undefined;
   let ended: Promise<unknown> = Promise.resolve();
 
-  const renewIdentity = async (): Promise<void> => {
+  const renewIdentity = async (token?: string): Promise<void> => {
     const keys = generateKeyPairSync("ec", {
       namedCurve: "P-256",
       publicKeyEncoding: { type: "spki", format: "pem" },
       privateKeyEncoding: { type: "pkcs8", format: "pem" },
     });
-    const answer: IdentityResponse = await controlPlane.api.put(`/v1/isthmus/proxies/${id}/identity`, {
-      PublicKey: keys.publicKey,
-      IdentityFile: files.identity,
-      AdminSocket: files.admin,
-    });
+    const body = { PublicKey: keys.publicKey, IdentityFile: files.identity, AdminSocket: files.admin };
+    const path = `/v1/isthmus/proxies/${id}/identity`;
+    const { status: code, text, json } = await controlPlane.api.call("PUT", path, body, token);
+    if (code !== 200) throw new Error(`identity of ${id}: ${code} ${text}`);
+    const answer = json as IdentityResponse;
     await writeFile(files.bootstrap, JSON.stringify(answer.Bootstrap), { mode: 0o600 });
     await writeFile(`${files.identity}.next`, secretFile(answer.CertificateChain, keys.privateKey), { mode: 0o600 });
     await rename(`${files.identity}.next`, files.identity);
@@ -102,7 +102,7 @@ export async function startProxy(controlPlane: ControlPlane, id: string): Promis
       eventually(`proxy ${id} is ready`, async () => {
         const now = await status();
         if (now.Ready) return now;
-        throw new Error(`${JSON.stringify(now)}\n${Buffer.concat(output)}`);
+        throw new Error(`${JSON.stringify(now)}\n${Buffer.concat(output).toString().slice(-1_000)}`);
       }),
     log: () => Buffer.concat(output).toString(),
     kill,
@@ -116,7 +116,7 @@ export async function startProxy(controlPlane: ControlPlane, id: string): Promis
 }
 
 /** How often Envoy has taken in, changed or dropped a listener or cluster: flat while nothing is reloaded. */
-export async function reloads(proxy: Proxy): Promise<number> {
+export async function reloads(proxy: RunningProxy): Promise<number> {
   return proxy.counter(/^(listener_manager\.listener|cluster_manager\.cluster)_(added|modified|removed)$/);
 }
 

@@ -116,7 +116,9 @@ function normal(text: string): string {
 /** Hex, and base64 at each of the three places that bytes can have in a longer text. */
 function encoded(bytes: Buffer): readonly string[] {
   const base64 = [0, 1, 2].map((before) => {
-    const text = Buffer.concat([Buffer.alloc(before), bytes]).toString("base64").replace(/=+$/, "");
+    const text = Buffer.concat([Buffer.alloc(before), bytes])
+      .toString("base64")
+      .replace(/=+$/, "");
     const whole = (before + bytes.length) % 3 === 0 ? text.length : text.length - 1;
     return text.slice([0, 2, 3][before], whole);
   });

@@ -2,7 +2,7 @@
 import { createServer as createHttpServer } from "node:http";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { ControlPlane } from "./control-planes.ts";
-import { type Proxy, startProxy } from "./proxies.ts";
+import { type RunningProxy, startProxy } from "./proxies.ts";
 
 /** Ports of every service on its own address. */
 export const ports = { app: 8181, sidecar: 20_000, gateway: 8443 } as const;
@@ -71,7 +71,7 @@ export interface Service {
   readonly name: string;
   readonly address: string;
   readonly app: App | undefined;
-  readonly sidecar: Proxy;
+  readonly sidecar: RunningProxy;
   /** Dials one of its upstream ports. */
   dial(port: number): Promise<Socket>;
 }
@@ -121,7 +121,7 @@ export async function startGateway(
   controlPlane: ControlPlane,
   name: string,
   address: string,
-): Promise<Proxy> {
+): Promise<RunningProxy> {
   const at = { Address: address, Port: ports.gateway };
   await controlPlane.api.put("/v1/agent/service/register", {
     Kind: "mesh-gateway",

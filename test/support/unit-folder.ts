@@ -1,8 +1,6 @@
 /** A unit's private folder as its owner can read it, in both runtimes: contents, and the modes of what is in it. */
-import { lstatSync, readdirSync, readFileSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
-import type { Container } from "dockerode";
-import { extract } from "tar-stream";
 import type { Engine } from "../../provider/src/runtime/docker/engine.ts";
 import { unitDirectory } from "../../provider/src/runtime/docker/images.ts";
 import { label, labelFilter, unitLabels } from "../../provider/src/runtime/docker/labels.ts";
@@ -24,11 +22,11 @@ export function unitFolders(runtime: Runtime, engine: Engine | undefined): UnitF
 }
 
 function onDisk(runtime: Runtime): UnitFolders {
-  const folderOf = async (unit: UnitId) => (await runtime.inspect(unit))!.placement.directory;
+  const folderOf = async (unit: UnitId) => realpathSync((await runtime.inspect(unit))!.placement.directory);
   return {
     read: async (unit) => {
       const folder = await folderOf(unit);
-      const files = readdirSync(`${folder}/`, { recursive: true, withFileTypes: true }).filter(
+      const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(
         (entry) => entry.isFile() && !entry.parentPath.includes("/.runtime"),
       );
       return new Map(
@@ -38,7 +36,7 @@ function onDisk(runtime: Runtime): UnitFolders {
         }),
       );
     },
-    mode: async (unit, path) => lstatSync(join(`${await folderOf(unit)}/`, path)).mode & 0o777,
+    mode: async (unit, path) => lstatSync(join(await folderOf(unit), path)).mode & 0o777,
   };
 }
 
@@ -46,15 +44,9 @@ function inVolumes(engine: Engine): UnitFolders {
   return {
     read: async (unit) => {
       const holder = await holderOf(engine, unit);
-      const entries = extract();
-      (await holder.getArchive({ path: `${unitDirectory}/.` })).pipe(entries);
-      const files = new Map<string, Buffer>();
-      for await (const entry of entries) {
-        const chunks: Buffer[] = [];
-        for await (const chunk of entry) chunks.push(chunk as Buffer);
-        if (entry.header.type === "file") files.set(entry.header.name.replace(/^\.\//, ""), Buffer.concat(chunks));
-      }
-      return files;
+      const chunks: Buffer[] = [];
+      for await (const chunk of await holder.getArchive({ path: `${unitDirectory}/.` })) chunks.push(chunk as Buffer);
+      return filesOfTar(Buffer.concat(chunks));
     },
     mode: async (unit, path) => {
       const holder = await holderOf(engine, unit);
@@ -67,7 +59,22 @@ function inVolumes(engine: Engine): UnitFolders {
   };
 }
 
-async function holderOf(engine: Engine, unit: UnitId): Promise<Container> {
+/** Regular files of a plain tar: a header of 512 bytes, then content in whole blocks of as many. */
+function filesOfTar(tar: Buffer): ReadonlyMap<string, Buffer> {
+  const files = new Map<string, Buffer>();
+  for (let at = 0; at + 512 <= tar.length && tar[at] !== 0; ) {
+    const field = (from: number, bytes: number) =>
+      tar.toString("latin1", at + from, at + from + bytes).replace(/\0.*$/s, "");
+    const size = Number.parseInt(field(124, 12), 8);
+    if (field(156, 1) === "0") {
+      files.set(field(0, 100).replace(/^\.\//, ""), tar.subarray(at + 512, at + 512 + size));
+    }
+    at += 512 + Math.ceil(size / 512) * 512;
+  }
+  return files;
+}
+
+async function holderOf(engine: Engine, unit: UnitId): Promise<ReturnType<Engine["getContainer"]>> {
   const filters = labelFilter({ ...unitLabels(unit), [label.part]: "holder" });
   const [holder] = await engine.listContainers({ filters });
   if (!holder) throw new Error(`${unit.name} has no holder`);

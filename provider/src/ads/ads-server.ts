@@ -60,7 +60,12 @@ const ads = "/envoy.service.discovery.v3.AggregatedDiscoveryService";
 const hds = "/envoy.service.health.v3.HealthDiscoveryService";
 
 /** Time in milliseconds that a client has to take the end of its stream before its connection is cut. */
-const farewellMs = 500;
+const farewellMs = 200;
+
+/** Time in milliseconds before a refusal in the same words is logged again. */
+const repeatMs = 60_000;
+/** How many refusals are remembered for that. */
+const mostWarned = 1_000;
 
 /** An xDS server; it listens nowhere until told to. */
 export function createXdsServer(options: XdsServerOptions): XdsServer {
@@ -89,6 +94,16 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
   const open = new Set<() => void>();
   const counters = { streams: 0, messagesReceived: 0, messagesSent: 0, bytesSent: 0 };
 
+  const warned = new Map<string, number>();
+  /** Says the same thing once a minute: a proxy that is refused comes back several times a second. */
+  function warn(fields: object, message: string): void {
+    const time = now();
+    if (time - (warned.get(message) ?? Number.NEGATIVE_INFINITY) < repeatMs) return;
+    if (warned.size >= mostWarned) warned.clear();
+    warned.set(message, time);
+    log.warn(fields, message);
+  }
+
   function serve(call: ByteCall, create: (stream: ByteStream) => StreamHandler): void {
     let over = false;
     counters.streams += 1;
@@ -103,11 +118,13 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       fail(code, message) {
         if (over) return;
         over = true;
-        log.warn({ peer: call.getPeer(), code }, message);
+        warn({ peer: call.getPeer(), code }, message);
         call.emit("error", { code: statusOf(code), details: message });
         const from = call.getPeer();
         const farewell = setTimeout(() => connections.cut(from), farewellMs);
-        call.once("close", () => clearTimeout(farewell));
+        // Who is refused for its certificate must shake hands anew: on this connection it would show the same one for ever.
+        if (code !== "unauthenticated" && code !== "permission_denied")
+          call.once("close", () => clearTimeout(farewell));
       },
     };
     const guarded = (act: () => void) => {

@@ -132,7 +132,8 @@ export function createConnectCa(deps: ConnectCaDeps): ConnectCa {
     }
     if (!askPrimary || asking) return;
     cancelTimer();
-    const halfLife = notBeforeMs + (notAfterMs - notBeforeMs) / 2;
+    const madeMs = notBeforeMs + skewMs;
+    const halfLife = madeMs + (notAfterMs - madeMs) / 2;
     cancelTimer = at(clock, halfLife, ask);
   };
 

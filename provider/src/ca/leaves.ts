@@ -69,9 +69,9 @@ export function createLeaves(deps: LeavesDeps): Leaves {
     return sameSigner ? leaf : undefined;
   };
 
-  /** A random point between 60 % and 90 % of its life, so that leaves made together part ways. */
+  /** A random point between 60 % and 90 % of its life since it was made, so that leaves made together part ways. */
   const plan = (leaf: LeafRecord): void => {
-    const from = Date.parse(leaf.NotBefore);
+    const from = Date.parse(leaf.NotBefore) + skewMs;
     const life = Date.parse(leaf.NotAfter) - from;
     renewAt.set(leaf.Service, from + life * (0.6 + 0.3 * deps.random()));
   };

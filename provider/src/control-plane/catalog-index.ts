@@ -74,17 +74,16 @@ export function createCatalogIndex(store: Store, node: string): CatalogIndex {
   /** A check of a service matters to its sidecars as well. */
   const touchCheck = (check: CheckRecord, topics: Set<Topic>): void => {
     for (const service of services.values()) {
-      const concerned =
-        check.ServiceID === ""
-          ? service.Node === check.Node
-          : service.ID === check.ServiceID || service.SidecarOf === check.ServiceID;
-      if (!concerned) continue;
+      if (service.Node !== check.Node) continue;
+      if (check.ServiceID !== "" && service.ID !== check.ServiceID && standsFor(service) !== check.ServiceID) continue;
       topics.add(`proxy:${service.ID}`);
       for (const group of groupsOf(service)) topics.add(group);
     }
   };
 
-  const groupOf = (check: CheckRecord): string => check.ServiceID || `node:${check.Node}`;
+  /** Of a check: its service's, or its node's. */
+  const groupKey = (node: string, serviceId: string): string => `${node}/${serviceId}`;
+  const groupOf = (check: CheckRecord): string => groupKey(check.Node, check.ServiceID);
   const addCheck = (check: CheckRecord): void => {
     const group = checks.get(groupOf(check)) ?? new Map();
     checks.set(groupOf(check), group.set(check.CheckID, check));
@@ -123,10 +122,11 @@ export function createCatalogIndex(store: Store, node: string): CatalogIndex {
   for (const record of store.list("service")) addService(record.value);
   for (const record of store.list("check")) addCheck(record.value);
 
-  const ownChecks = (instance: ServiceRecord): CheckRecord[] => [
-    ...(checks.get(instance.ID)?.values() ?? []),
-    ...(instance.SidecarOf ? (checks.get(instance.SidecarOf)?.values() ?? []) : []),
-  ];
+  const ownChecks = (instance: ServiceRecord): CheckRecord[] => {
+    const stood = standsFor(instance);
+    const ids = stood ? [instance.ID, stood] : [instance.ID];
+    return ids.flatMap((id) => [...(checks.get(groupKey(instance.Node, id))?.values() ?? [])]);
+  };
 
   return {
     proxy: (id) => services.get(id),
@@ -140,7 +140,7 @@ export function createCatalogIndex(store: Store, node: string): CatalogIndex {
     gateways: () => sorted("gateways"),
     checksOf: (instance) => ownChecks(instance).sort((a, b) => (a.CheckID < b.CheckID ? -1 : 1)),
     status: (instance) =>
-      worstStatus([...ownChecks(instance), ...(checks.get(`node:${instance.Node}`)?.values() ?? [])]),
+      worstStatus([...ownChecks(instance), ...(checks.get(groupKey(instance.Node, ""))?.values() ?? [])]),
     apply: (commit) => {
       const topics = new Set<Topic>();
       for (const record of commit.deleted) {
@@ -166,4 +166,9 @@ export function createCatalogIndex(store: Store, node: string): CatalogIndex {
       return topics;
     },
   };
+}
+
+/** Id of the service instance that a sidecar stands before. */
+function standsFor(proxy: ServiceRecord): string | undefined {
+  return proxy.Proxy?.DestinationServiceID || proxy.SidecarOf;
 }

@@ -24,6 +24,7 @@ import { createAclOperations } from "./acl-operations.ts";
 import { createAuthenticator } from "./authenticator.ts";
 import { createCatalogIndex } from "./catalog-index.ts";
 import { createFederation } from "./federation.ts";
+import { gauges } from "./gauges.ts";
 import { createHealthTarget } from "./health-target.ts";
 import { issueIdentity } from "./identities.ts";
 import { createLeafSource } from "./leaf-source.ts";
@@ -59,7 +60,7 @@ export async function startControlPlane(
     return part;
   };
 
-  const store = own(openSqliteStore(join(directory, "state.db")), (part) => part.close());
+  const store = own(openSqliteStore(join(directory, "state.db"), { onListenerError: onError }), (part) => part.close());
   const node = {
     Node: `${datacenter}-control-plane`,
     ID: await nodeId(store),
@@ -94,7 +95,16 @@ export async function startControlPlane(
   );
 
   const index = createCatalogIndex(store, node.Node);
-  const leaves = createLeafSource({ store, leaf: connectCa.leaf, onError });
+  const leaves = own(
+    createLeafSource({
+      store,
+      issue: connectCa.leaf,
+      isWanted: (service) => index.sidecarsOf(service).length > 0,
+      clock: systemClock,
+      onError,
+    }),
+    (part) => part.close(),
+  );
   const proxies = createProxies(
     {
       store,
@@ -113,21 +123,23 @@ export async function startControlPlane(
     store.subscribe((commit) => proxies.apply(commit)),
     (stop) => stop(),
   );
-  own(connectCa.onLeaf(leaves.renewed), (stop) => stop());
 
   const liveness = own(createLiveness({ store, proxy: index.proxy, proxies: index.proxies, onError }), (part) =>
     part.close(),
   );
   const readiness = createReadiness({ config, store, connectCa, federation, gateways: index.gateways });
+  let shown = "";
   const certificate = await controlCa.serverCertificate(
     [controlServerName(datacenter, mesh), "localhost"],
     [...new Set([...config.bind, config.lanAddress, config.wanAddress, "127.0.0.1"])],
     (renewed) => {
+      shown = renewed.chain;
       xds.setTls({ cert: renewed.chain, key: renewed.privateKey, clientCa: controlCa.root });
       federation.replaceCertificate(renewed);
       for (const server of servers) server.renew({ cert: renewed.chain, key: renewed.privateKey });
     },
   );
+  shown = certificate.chain;
 
   const xds = own(
     createXdsServer({
@@ -160,80 +172,82 @@ export async function startControlPlane(
     port: config.ports.grpcTls,
     serverName: controlServerName(datacenter, mesh),
   };
-  const api = own(
-    createApi({
-      store,
-      datacenter,
-      primaryDatacenter: config.primaryDatacenter,
-      version,
-      node,
-      serverAddress: `${config.lanAddress}:${config.ports.server}`,
-      trustDomain: () => connectCa.trustDomain() ?? "",
-      acl: {
-        enabled: config.acl.enabled,
-        defaultPolicy: config.acl.defaultPolicy,
-        resolve: resolver.resolve,
-        operator: managementAuthorizer("operator"),
-        operations: createAclOperations(store, { uuid: randomUUID, now: Date.now }),
-      },
-      connectCa: {
-        roots: connectCa.roots,
-        leaf: connectCa.leaf,
-        configuration: () => ({
-          LeafCertTTL: `${config.ca.leafTtlSeconds}s`,
-          IntermediateCertTTL: `${config.ca.intermediateTtlSeconds}s`,
-          RootCertTTL: `${config.ca.rootTtlSeconds}s`,
-          PrivateKeyType: "ec",
-          PrivateKeyBits: 256,
-        }),
-      },
-      ...(federation.primaryLink ? { primary: federation.primaryLink } : {}),
-      proxies: {
-        ...proxyChanges.watchable,
-        get index() {
-          return proxyChanges.watchable.index;
-        },
-        list: () =>
-          index.proxies().map((proxy) => {
-            const leaf = store.get("leaf", proxy.Proxy?.DestinationServiceName ?? "")?.value;
-            return proxyStatus(proxy, liveness.state(proxy.ID), proxies.warnings(proxy.ID), leaf);
-          }),
-        issueIdentity: (proxyId, request, tokenAccessor) =>
-          issueIdentity(
-            {
-              store,
-              datacenter,
-              proxy: index.proxy,
-              clientCertificate: controlCa.clientCertificate,
-              controlRoot: controlCa.root,
-              controlPlane,
-              bootstrap,
-            },
-            proxyId,
-            request,
-            tokenAccessor,
-          ),
-      },
-      status: readiness.status,
-      join: () => ({
-        Datacenter: datacenter,
-        ControlRoot: controlCa.root,
-        Address: `${config.wanAddress}:${config.ports.server}`,
+  const api = createApi({
+    store,
+    datacenter,
+    primaryDatacenter: config.primaryDatacenter,
+    version,
+    node,
+    serverAddress: `${config.lanAddress}:${config.ports.server}`,
+    trustDomain: () => connectCa.trustDomain() ?? "",
+    acl: {
+      enabled: config.acl.enabled,
+      defaultPolicy: config.acl.defaultPolicy,
+      resolve: resolver.resolve,
+      operator: managementAuthorizer("operator"),
+      operations: createAclOperations(store, { uuid: randomUUID, now: Date.now }),
+    },
+    connectCa: {
+      roots: connectCa.roots,
+      leaf: connectCa.leaf,
+      configuration: () => ({
+        LeafCertTTL: `${config.ca.leafTtlSeconds}s`,
+        IntermediateCertTTL: `${config.ca.intermediateTtlSeconds}s`,
+        RootCertTTL: `${config.ca.rootTtlSeconds}s`,
+        PrivateKeyType: "ec",
+        PrivateKeyBits: 256,
       }),
-      ttl: own(createTtl({ store, node: node.Node, clock: monotonicClock, onError }), (part) => part.close()),
-      gauges: () => [
-        {
-          name: "isthmus.proxies.connected",
-          help: "Proxies with an open xDS stream.",
-          value: index.proxies().filter((proxy) => liveness.state(proxy.ID).connected).length,
-        },
-      ],
-      clock: monotonicClock,
-      uuid: randomUUID,
-      log,
+    },
+    ...(federation.primaryLink ? { primary: federation.primaryLink } : {}),
+    proxies: {
+      ...proxyChanges.watchable,
+      get index() {
+        return proxyChanges.watchable.index;
+      },
+      list: () =>
+        index.proxies().map((proxy) => {
+          const leaf = store.get("leaf", proxy.Proxy?.DestinationServiceName ?? "")?.value;
+          return proxyStatus(proxy, liveness.state(proxy.ID), proxies.warnings(proxy.ID), leaf);
+        }),
+      issueIdentity: (proxyId, request, tokenAccessor) =>
+        issueIdentity(
+          {
+            store,
+            datacenter,
+            proxy: index.proxy,
+            clientCertificate: controlCa.clientCertificate,
+            controlRoot: controlCa.root,
+            controlPlane,
+            bootstrap,
+          },
+          proxyId,
+          request,
+          tokenAccessor,
+        ),
+    },
+    status: readiness.status,
+    join: () => ({
+      Datacenter: datacenter,
+      ControlRoot: controlCa.root,
+      Address: `${config.wanAddress}:${config.ports.server}`,
     }),
-    (part) => part.close(),
-  );
+    ttl: own(createTtl({ store, node: node.Node, clock: monotonicClock, onError }), (part) => part.close()),
+    ...(federation.forget ? { forgetDatacenter: federation.forget } : {}),
+    gauges: () =>
+      gauges({
+        store,
+        datacenter,
+        proxies: index.proxies,
+        state: liveness.state,
+        serverCertificate: () => shown,
+        ...(federation.replication ? { replication: federation.replication } : {}),
+        connected: federation.connected,
+        now: Date.now,
+      }),
+    clock: monotonicClock,
+    uuid: randomUUID,
+    log,
+  });
   const onReaped = (service: string, check: string): void =>
     log.info({ service, check }, "critical for too long: deregistered");
   own(createReaper({ store, node: node.Node, clock: monotonicClock, onReaped, onError }), (part) => part.close());
@@ -250,6 +264,8 @@ export async function startControlPlane(
     serveUnix(api, socketPath),
   ]);
   for (const server of servers) own(server, (part) => part.close());
+  // Before its servers: who waits is told, and only then cut off.
+  own(api, (part) => part.close());
   await federation.start(config.bind, certificate, connectCa.handleSignIntermediate);
   connectCa
     .start()

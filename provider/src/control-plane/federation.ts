@@ -1,5 +1,6 @@
 /** The control plane's end of the federation link: a server in the primary, a client in a secondary, one shape for both. */
 import type { Logger } from "pino";
+import { anonymousSecret } from "../acl/builtin.ts";
 import { controlServerName } from "../ca/control-ca.ts";
 import { createFederationClient } from "../federation/client.ts";
 import { createFederationServer, type FederationServer } from "../federation/server.ts";
@@ -30,6 +31,10 @@ export interface Federation {
   readonly primaryLink?: PrimaryLink;
   /** Present in a secondary. */
   readonly replication?: () => NonNullable<StatusResponse["Replication"]>;
+  /** Present in the primary: forgets a datacenter that is gone for good. */
+  readonly forget?: (datacenter: string) => Promise<void>;
+  /** Names of the secondaries whose links are up; none in a secondary. */
+  connected(): readonly string[];
   onStatus(listener: () => void): void;
   /** Listens, or begins to follow the primary. */
   start(bind: readonly string[], certificate: KeyPair, sign: SignIntermediate): Promise<void>;
@@ -90,6 +95,7 @@ function secondary(deps: FederationDeps, join: NonNullable<ControlPlaneConfig["j
     signIntermediate: client.signIntermediate,
     primaryLink: { forward, awaitReplicated: (index) => client.awaitIndex(index, replicatedWithinMs) },
     replication: client.status,
+    connected: () => [],
     onStatus: (listener) => void client.onStatus(listener),
     start: () => {
       client.start();
@@ -104,6 +110,11 @@ function primary(deps: FederationDeps): Federation {
   const { config, store, resolver, log } = deps;
   let server: FederationServer | undefined;
   return {
+    forget: async (datacenter) => {
+      if (!server) throw new MeshError("unavailable", "the control plane is starting; try again");
+      await server.forget(datacenter);
+    },
+    connected: () => server?.connected() ?? [],
     onStatus: () => {},
     start: async (bind, certificate, sign) => {
       server = createFederationServer({
@@ -121,7 +132,8 @@ function primary(deps: FederationDeps): Federation {
           const { token } = request;
           // acl:write can make any token, so whoever holds it may as well act as the operator.
           const operator = token !== "" && resolver.resolve(token).aclWrite();
-          const answer = await askOwnApi(deps.socketPath, { ...request, token: operator ? undefined : token });
+          const caller = operator ? undefined : token || anonymousSecret;
+          const answer = await askOwnApi(deps.socketPath, { ...request, token: caller });
           return { ...answer, index: store.index };
         },
         handleSignIntermediate: sign,

@@ -3,12 +3,15 @@
  * `proxy:<id>` that takes a dead sidecar or gateway out of everybody's endpoints.
  */
 import type { ProxyObserver, TypeStatus } from "../ads/source.ts";
+import { checkKey, proxyCheckId } from "../catalog/checks.ts";
+import { serviceKey } from "../catalog/registration-changes.ts";
+import { setCurrent, transact } from "../catalog/transact.ts";
 import type { CheckRecord, CheckStatus, ServiceRecord } from "../model/records.ts";
 import type { Store } from "../store/store.ts";
 
 /** Envoy reconnects within 17 to 291 ms with the bootstrap's back-off; a stream that is away longer counts as lost. */
 const reconnectGraceMs = 1_000;
-/** After a start of the control plane every proxy has this long to come back before its absence counts. */
+/** After a start of the control plane every proxy has this long to come back the first time before its absence counts. */
 const startGraceMs = 10_000;
 
 export interface ProxyState {
@@ -34,7 +37,6 @@ export function createLiveness(deps: {
   const states = new Map<string, { streams: number; types: Map<string, TypeStatus> }>();
   const listeners = new Set<() => void>();
   const timers = new Map<string, NodeJS.Timeout>();
-  let starting = true;
 
   const stateOf = (proxyId: string) => {
     const state = states.get(proxyId) ?? { streams: 0, types: new Map<string, TypeStatus>() };
@@ -44,23 +46,35 @@ export function createLiveness(deps: {
   const changed = (): void => {
     for (const listener of [...listeners]) listener();
   };
-  const write = (proxyId: string, status: CheckStatus): void => {
-    const proxy = deps.proxy(proxyId);
-    if (!proxy) return;
-    const check = proxyCheck(proxy, status);
-    deps.store
-      .txn([{ op: "set", kind: "check", key: `${check.Node}/${check.CheckID}`, value: check }])
-      .catch(deps.onError);
+  const isConnected = (proxyId: string): boolean => (states.get(proxyId)?.streams ?? 0) > 0;
+  /** Writes what holds when the transaction is made, and nothing for a proxy that is gone by then. */
+  const write = (proxyId: string): void => {
+    transact(deps.store, () => {
+      const proxy = deps.proxy(proxyId);
+      if (!proxy) return [];
+      const check = proxyCheck(proxy, isConnected(proxyId) ? "passing" : "critical");
+      return [
+        setCurrent(deps.store, "service", serviceKey(proxy), proxy),
+        setCurrent(deps.store, "check", checkKey(check), check),
+      ];
+    }).catch(deps.onError);
   };
   const judgeAbsent = (proxyId: string): void => {
-    if ((states.get(proxyId)?.streams ?? 0) === 0) write(proxyId, "critical");
+    if (!isConnected(proxyId)) write(proxyId);
   };
   const startTimer = setTimeout(() => {
-    starting = false;
     for (const proxy of deps.proxies()) {
-      if (deps.store.get("check", `${proxy.Node}/proxy:${proxy.ID}`)) judgeAbsent(proxy.ID);
+      if (deps.store.get("check", `${proxy.Node}/${proxyCheckId(proxy.ID)}`)) judgeAbsent(proxy.ID);
     }
   }, startGraceMs);
+  // A proxy that is registered anew starts as critical, also while its stream is open.
+  const stopWatching = deps.store.subscribe((commit) => {
+    for (const record of commit.set) {
+      if (record.kind !== "check") continue;
+      const { Type, ServiceID, Status } = record.value as CheckRecord;
+      if (Type === "proxy" && Status !== "passing" && isConnected(ServiceID)) queueMicrotask(() => write(ServiceID));
+    }
+  });
 
   return {
     connected: (proxyId) => {
@@ -68,7 +82,7 @@ export function createLiveness(deps: {
       state.streams += 1;
       clearTimeout(timers.get(proxyId));
       timers.delete(proxyId);
-      write(proxyId, "passing");
+      write(proxyId);
       changed();
     },
     disconnected: (proxyId) => {
@@ -76,16 +90,14 @@ export function createLiveness(deps: {
       state.streams -= 1;
       if (state.streams <= 0) {
         states.delete(proxyId);
-        if (!starting) {
-          clearTimeout(timers.get(proxyId));
-          timers.set(
-            proxyId,
-            setTimeout(() => {
-              timers.delete(proxyId);
-              judgeAbsent(proxyId);
-            }, reconnectGraceMs),
-          );
-        }
+        clearTimeout(timers.get(proxyId));
+        timers.set(
+          proxyId,
+          setTimeout(() => {
+            timers.delete(proxyId);
+            judgeAbsent(proxyId);
+          }, reconnectGraceMs),
+        );
       }
       changed();
     },
@@ -102,6 +114,7 @@ export function createLiveness(deps: {
       return () => listeners.delete(listener);
     },
     close: () => {
+      stopWatching();
       clearTimeout(startTimer);
       for (const timer of timers.values()) clearTimeout(timer);
     },
@@ -111,7 +124,7 @@ export function createLiveness(deps: {
 function proxyCheck(proxy: ServiceRecord, status: CheckStatus): CheckRecord {
   return {
     Node: proxy.Node,
-    CheckID: `proxy:${proxy.ID}`,
+    CheckID: proxyCheckId(proxy.ID),
     Name: "Envoy connected to its control plane",
     Status: status,
     Notes: "",

@@ -3,6 +3,7 @@
  * of, and only then. Feeds the ADS server (ResourceSource) and the health checks that proxies run (HealthTarget).
  */
 import type { HealthTarget, ResourceSource } from "../ads/source.ts";
+import { toMeshError } from "../model/errors.ts";
 import type { ProxyCheck, ProxySnapshot, ResourceSet } from "../model/proxy-snapshot.ts";
 import type { Commit } from "../store/store.ts";
 import type { Topic } from "./catalog-index.ts";
@@ -55,24 +56,36 @@ export function createProxies(
     return { result: snapshotOf(proxy, topicReader(sources, topics)), topics };
   };
 
-  /** The last good set stays when a new one cannot be made. */
-  const refresh = (proxyId: string, entry: Entry): void => {
-    const { result, topics } = compute(proxyId);
-    depend(proxyId, entry.topics, topics);
-    entry.topics = topics;
-    const checksBefore = JSON.stringify(entry.result.snapshot?.checks ?? []);
-    entry.result = result;
-    if (JSON.stringify(result.snapshot?.checks ?? []) !== checksBefore) notify(entry.checkListeners);
-    if (!result.snapshot) return;
-    try {
-      const set = resourceSet(result.snapshot, entry.set);
-      if (entry.set && sameResources(set, entry.set)) return;
-      entry.set = set;
-    } catch (error) {
-      onError(proxyId, error);
-      return;
+  /** One listener that fails keeps nobody else from being told. */
+  const notify = (proxyId: string, listeners: ReadonlySet<() => void>): void => {
+    for (const listener of [...listeners]) {
+      try {
+        listener();
+      } catch (error) {
+        onError(proxyId, error);
+      }
     }
-    notify(entry.listeners);
+  };
+
+  /** The last good set stays when a new one cannot be made; one proxy's failure is no other's. */
+  const refresh = (proxyId: string, entry: Entry): void => {
+    const checksBefore = JSON.stringify(entry.result.snapshot?.checks ?? []);
+    const before = entry.set;
+    try {
+      const { result, topics } = compute(proxyId);
+      depend(proxyId, entry.topics, topics);
+      entry.topics = topics;
+      entry.result = result;
+      if (result.snapshot) {
+        const set = resourceSet(result.snapshot, before);
+        if (!before || !sameResources(set, before)) entry.set = set;
+      }
+    } catch (error) {
+      entry.result = { ...entry.result, warnings: [`its resources cannot be made: ${toMeshError(error).message}`] };
+      onError(proxyId, error);
+    }
+    if (JSON.stringify(entry.result.snapshot?.checks ?? []) !== checksBefore) notify(proxyId, entry.checkListeners);
+    if (entry.set !== before) notify(proxyId, entry.listeners);
   };
 
   const entryOf = (proxyId: string): Entry => {
@@ -122,10 +135,6 @@ export function createProxies(
       }
     },
   };
-}
-
-function notify(listeners: ReadonlySet<() => void>): void {
-  for (const listener of [...listeners]) listener();
 }
 
 function sameResources(a: ResourceSet, b: ResourceSet): boolean {

@@ -30,6 +30,8 @@ export interface TestMesh {
   plane(datacenter: string): TestPlane;
   /** Ends a process as a crash would. */
   crash(unit: string, process: string): void;
+  /** Another version of the control plane is installed. */
+  upgrade(): void;
   /** Time passes. */
   advance(ms: number): void;
 }
@@ -87,6 +89,7 @@ function answer(
   }
   if (route === "GET /v1/isthmus/join")
     return ok({ Datacenter: datacenter, ControlRoot: `root of ${datacenter}`, Address: "10.0.0.1:8300" });
+  if (method === "DELETE" && pathname.startsWith("/v1/isthmus/datacenters/")) return ok(true);
   if (method === "PUT" && pathname.endsWith("/identity")) {
     return ok({
       CertificateChain: "chain",
@@ -161,6 +164,7 @@ export async function openTestMesh(): Promise<TestMesh & AsyncDisposable> {
   let skipped = 0;
   const now = (): number => Date.now() + skipped;
   let addresses = 0;
+  let bundle = "bundle 1";
   const plane = (datacenter: string): TestPlane => {
     const known = planes.get(datacenter) ?? newPlane();
     planes.set(datacenter, known);
@@ -240,7 +244,7 @@ export async function openTestMesh(): Promise<TestMesh & AsyncDisposable> {
     },
     async ensureProcess(id, spec) {
       const unit = need(id);
-      const digest = JSON.stringify(spec);
+      const digest = await runtime.digest(unit.state.placement, spec);
       const known = unit.state.processes.find((one) => one.name === spec.name);
       if (known?.running && known.digest === digest) return known;
       const failing = spec.program.type === "command" && spec.program.command === "false";
@@ -255,6 +259,7 @@ export async function openTestMesh(): Promise<TestMesh & AsyncDisposable> {
       setProcess(unit, state);
       return state;
     },
+    digest: async (_placement, spec) => `${bundle} ${JSON.stringify(spec)}`,
     async removeProcess(id, name) {
       const unit = need(id);
       unit.state = { ...unit.state, processes: unit.state.processes.filter((one) => one.name !== name) };
@@ -306,6 +311,9 @@ export async function openTestMesh(): Promise<TestMesh & AsyncDisposable> {
       const state = unit?.state.processes.find((one) => one.name === name);
       if (!unit || !state) throw new Error(`no process ${name} in ${key}`);
       setProcess(unit, { ...state, running: false });
+    },
+    upgrade() {
+      bundle = "bundle 2";
     },
     advance(ms) {
       skipped += ms;

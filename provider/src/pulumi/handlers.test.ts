@@ -74,6 +74,7 @@ test("datacenters: the primary's configuration, and a secondary that asks it", a
 
   await datacenter.delete("", second.outs, world.context);
   assert.equal(world.plane("dc1").tokens.size + world.plane("dc1").policies.size, 0);
+  assert.ok(world.requests.includes("dc1 DELETE /v1/isthmus/datacenters/dc2"), "the primary forgets it");
   await datacenter.delete("", second.outs, world.context);
   await datacenter.delete("", first.outs, world.context);
   assert.equal(world.units.size, 0);
@@ -98,6 +99,10 @@ test("datacenter: the runtime is kept, an edit is an update, a new name a replac
   world.units.clear();
   assert.deepEqual(await diff(dc1), { changes: true });
   assert.equal(await datacenter.read("", outs, world.context), undefined);
+  const again = await datacenter.update("", outs, inputs, world.context);
+  world.upgrade();
+  assert.deepEqual(await diff(dc1, again), { changes: true }, "a new control plane is an update in place");
+  assert.deepEqual(await diff(dc1, await datacenter.update("", again, inputs, world.context)), {});
   const stuck = {
     ...world.context,
     diffMs: 20,

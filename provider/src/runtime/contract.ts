@@ -173,10 +173,13 @@ export function runtimeContract(name: string, open: () => Promise<RuntimeUnderTe
 
     inMesh("a process answers on its port and socket, shows its listeners and logs", async ({ runtime }, mesh) => {
       const id = mesh.unit("web");
-      const { local } = await runtime.ensureUnit(id, mesh.owner("web"), { wan: false });
+      const placement = await runtime.ensureUnit(id, mesh.owner("web"), { wan: false });
+      const { local } = placement;
       const spec = questionProcess("app", 8080);
       const state = await runtime.ensureProcess(id, spec);
       assert.equal(state.running, true);
+      assert.equal(await runtime.digest(placement, spec), state.digest);
+      assert.notEqual(await runtime.digest(placement, { ...spec, revision: "another" }), state.digest);
       const long = randomBytes(100_000).toString("hex");
       assert.equal(await ask(runtime, id, { port: 8080 }, `echo ${long}`), long);
       assert.equal(await ask(runtime, id, { socket: "app.sock" }, "echo socket"), "socket");

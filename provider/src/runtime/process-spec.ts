@@ -1,6 +1,7 @@
 /** What a process is started with: its spec with the unit's addresses filled in, and the digest that tells whether it changed. Pure. */
 import { createHash } from "node:crypto";
 import { MeshError } from "../model/errors.ts";
+import { bundleHash, type Programs } from "./programs.ts";
 import type { Placement, ProcessSpec } from "./runtime.ts";
 
 /** What an argument or a variable says where the unit's address or folder is to stand: `${lan}` for `lan`. */
@@ -28,6 +29,11 @@ export function resolveSpec(spec: ProcessSpec, placement: Placement): ProcessSpe
     args: spec.args.map(resolve),
     env: Object.fromEntries(Object.entries(spec.env).map(([key, value]) => [key, resolve(value)])),
   };
+}
+
+/** {@link specDigest} with the bundle that a control plane would be started from. */
+export async function digestOf(resolved: ProcessSpec, programs: Programs): Promise<string> {
+  return specDigest(resolved, resolved.program.type === "control-plane" ? await bundleHash(programs) : "");
 }
 
 /** SHA-256 in hex over a resolved spec and the control plane's bundle (empty for other programs), whatever the order of its keys. */

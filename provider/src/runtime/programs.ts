@@ -14,6 +14,12 @@ export interface Programs {
 }
 
 /**
+ * Node's flags for a control plane: a small young generation saves 10 MB of resident memory, and what a control plane
+ * keeps is old anyway.
+ */
+export const controlPlaneFlags: readonly string[] = ["--max-semi-space-size=1"];
+
+/**
  * The control plane's bundle in this package, the same whether this file runs as TypeScript or compiled.
  * @throws {MeshError} `not_found` when it was not built.
  */

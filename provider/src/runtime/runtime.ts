@@ -96,6 +96,11 @@ export interface Runtime {
   putFiles(id: UnitId, files: readonly UnitFile[]): Promise<void>;
   /** Starts the process, or starts it anew if its spec's digest differs or it is not running; leaves it alone otherwise. */
   ensureProcess(id: UnitId, spec: ProcessSpec): Promise<ProcessState>;
+  /**
+   * The digest that the process would have if `ensureProcess` started it now in a unit with this placement; one that runs
+   * with another is out of date.
+   */
+  digest(placement: Placement, spec: ProcessSpec): Promise<string>;
   /** Stops and removes one process; absence is success. */
   removeProcess(id: UnitId, name: string): Promise<void>;
   /** Undefined when there is no such unit. */

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { checkSpec, type DatacenterSpec, datacenterSchema, durationSeconds } from "@isthmus/sdk/spec";
 import { isMeshError, MeshError } from "../../model/errors.ts";
 import type { ControlPlaneConfig, JoinResponse, StatusResponse } from "../../model/isthmus-api.ts";
-import type { Placement, Runtime } from "../../runtime/runtime.ts";
+import type { Placement, ProcessSpec, Runtime, UnitState } from "../../runtime/runtime.ts";
 import { type ApiClient, controlPlaneUnit, findRuntime, orUndefined } from "../api-client.ts";
 import type { Handler, HandlerContext, Props } from "../context.ts";
 import { ifControlPlane, withControlPlane } from "../control-plane-access.ts";
@@ -12,7 +12,7 @@ import { changedInputs, diffInputs } from "../properties.ts";
 import { restartProxies } from "../proxy-unit.ts";
 import { connectServices } from "../service-network.ts";
 import { allRunning, inspectUnit, recorded, removeUnit } from "../unit-lifecycle.ts";
-import { within } from "../waiting.ts";
+import { until, within } from "../waiting.ts";
 import { whileRunning } from "../watch-process.ts";
 
 const specOf = (props: Props): DatacenterSpec => props as DatacenterSpec;
@@ -93,6 +93,16 @@ async function awaitReady(
   return undefined;
 }
 
+function processOf(placement: Placement, revision: string): ProcessSpec {
+  return {
+    name: "control-plane",
+    program: { type: "control-plane" },
+    args: ["--config", `${placement.directory}/config.json`],
+    env: {},
+    revision,
+  };
+}
+
 /** Writes the configuration; returns its revision. */
 async function configure(spec: DatacenterSpec, runtime: Runtime, placement: Placement, context: HandlerContext) {
   const content = JSON.stringify(configOf(spec, placement, await joinOf(spec, context)), null, 2);
@@ -119,13 +129,7 @@ async function reconcile(spec: DatacenterSpec, olds: Props | undefined, context:
   const standing = await standingRevision(spec, olds, runtime);
   const placement = await runtime.ensureUnit(unit, spec.owner, { wan: true });
   const revision = standing ?? (await configure(spec, runtime, placement, context));
-  const started = await runtime.ensureProcess(unit, {
-    name: "control-plane",
-    program: { type: "control-plane" },
-    args: ["--config", `${placement.directory}/config.json`],
-    env: {},
-    revision,
-  });
+  const started = await runtime.ensureProcess(unit, processOf(placement, revision));
   using api = context.openApi(runtime, spec.owner.mesh, spec.name);
   const said = { text: "", index: 0 };
   const status = await whileRunning(`datacenter "${spec.name}"`, { runtime, unit, started }, context, () =>
@@ -143,6 +147,16 @@ async function reconcile(spec: DatacenterSpec, olds: Props | undefined, context:
   };
 }
 
+/** Whether the control plane that runs is another than would be started now: this version of Isthmus brings a new one. */
+async function isOutdated(
+  { runtime, state }: { readonly runtime: Runtime; readonly state: UnitState },
+  olds: Props,
+): Promise<boolean> {
+  const running = state.processes.find((one) => one.name === "control-plane");
+  const spec = processOf(state.placement, String(olds["revision"]));
+  return running?.digest !== (await runtime.digest(state.placement, spec));
+}
+
 /** What runs in the datacenter already and has to follow a change of its settings. */
 async function follow(olds: Props, spec: DatacenterSpec, context: HandlerContext): Promise<void> {
   const before = specOf(olds);
@@ -152,6 +166,37 @@ async function follow(olds: Props, spec: DatacenterSpec, context: HandlerContext
     await restartProxies(runtime, api, spec.owner.mesh, spec.name, context);
   }
   if (before.network !== spec.network) await connectServices(spec.owner.mesh, spec.name, context);
+}
+
+/** Tidies up in the primary, which must not keep a secondary from going when it does not answer. */
+async function inPrimary(
+  spec: DatacenterSpec,
+  context: HandlerContext,
+  otherwise: string,
+  tidy: (api: ApiClient) => Promise<void>,
+): Promise<void> {
+  try {
+    await ifControlPlane(primaryOf(spec), context, ({ api }) => tidy(api));
+  } catch (error) {
+    if (!isMeshError(error) || error.code !== "unavailable") throw error;
+    context.log(`datacenter "${spec.name}": ${otherwise} in "${spec.primaryDatacenter}": ${error.message}`);
+  }
+}
+
+/** How long the primary may take to notice that a link is gone, in milliseconds. */
+const linkGoneMs = 10_000;
+
+async function forget(api: ApiClient, name: string, context: HandlerContext): Promise<void> {
+  const limits = { now: context.now, deadlineMs: Math.min(context.deadlineMs, linkGoneMs) };
+  await until(`datacenter "${name}" to be forgotten`, limits, async () => {
+    try {
+      await api.delete(`/v1/isthmus/datacenters/${encodeURIComponent(name)}`);
+      return true;
+    } catch (error) {
+      if (isMeshError(error) && error.code === "conflict") return undefined;
+      throw error;
+    }
+  });
 }
 
 /** Handlers of the Datacenter resource. */
@@ -168,7 +213,7 @@ export const datacenter: Handler = {
       if (olds["running"] === false) return true;
       return await within(context.diffMs, async () => {
         const found = await inspectUnit(unitOf(spec), olds, context);
-        return !found || !allRunning(found.state, ["control-plane"]);
+        return !found || !allRunning(found.state, ["control-plane"]) || (await isOutdated(found, olds));
       });
     });
   },
@@ -186,17 +231,14 @@ export const datacenter: Handler = {
   },
   async delete(_id, state, context) {
     const spec = specOf(state);
-    if (spec.primaryDatacenter !== spec.name) {
-      await ifControlPlane(primaryOf(spec), context, ({ api }) =>
+    const isSecondary = spec.primaryDatacenter !== spec.name;
+    // Without its token it is not connected any more, also if it goes on for a while.
+    if (isSecondary) {
+      await inPrimary(spec, context, "its replication token stays", (api) =>
         deleteReplicationToken(api, spec.owner.mesh, spec.name),
-      ).catch((error: unknown) => {
-        // A primary that does not answer must not keep a secondary from going; its token ends with the primary.
-        if (!isMeshError(error) || error.code !== "unavailable") throw error;
-        context.log(
-          `datacenter "${spec.name}": its replication token stays in "${spec.primaryDatacenter}": ${error.message}`,
-        );
-      });
+      );
     }
     await removeUnit(unitOf(spec), spec.owner, state, context);
+    if (isSecondary) await inPrimary(spec, context, "it stays known", (api) => forget(api, spec.name, context));
   },
 };

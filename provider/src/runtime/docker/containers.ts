@@ -1,5 +1,6 @@
 /** How our containers are made: every one without root, capabilities, a writable root, published ports or a way to gain more. Pure. */
 import type { ContainerCreateOptions, HostConfig } from "dockerode";
+import { controlPlaneFlags } from "../programs.ts";
 import type { Owner, Program, UnitId } from "../runtime.ts";
 import { imagePath, unitDirectory, unitUserId } from "./images.ts";
 import { type Labels, label, ownerLabels, unitLabels, unitResourceName } from "./labels.ts";
@@ -85,7 +86,7 @@ function commandOf(program: Program): string[] | undefined {
     case "envoy":
       return [imagePath.envoy];
     case "control-plane":
-      return [imagePath.node, imagePath.controlPlane];
+      return [imagePath.node, ...controlPlaneFlags, imagePath.controlPlane];
     case "command":
       return [program.command];
     case "image":

@@ -8,8 +8,8 @@ import type { ContainerInfo, ContainerInspectInfo } from "dockerode";
 import { MeshError } from "../../model/errors.ts";
 import { createKeyedQueue } from "../keyed-queue.ts";
 import { parseListeningSockets } from "../listening-sockets.ts";
-import { resolveSpec, specDigest } from "../process-spec.ts";
-import { bundleHash, type Programs } from "../programs.ts";
+import { digestOf, resolveSpec } from "../process-spec.ts";
+import type { Programs } from "../programs.ts";
 import type {
   DialTarget,
   Owner,
@@ -91,8 +91,7 @@ export function createDockerRuntime(engine: Engine, programs: Programs): Runtime
   async function ensureProcess(id: UnitId, spec: ProcessSpec): Promise<ProcessState> {
     const holder = await requireHolder(engine, id);
     const resolved = resolveSpec(spec, placementOf(id, holder));
-    const bundle = spec.program.type === "control-plane" ? await bundleHash(programs) : "";
-    const digest = specDigest(resolved, bundle);
+    const digest = await digestOf(resolved, programs);
     const known = await findProcess(engine, id, spec.name);
     if (known) {
       const state = stateOf(known, holder);
@@ -196,6 +195,7 @@ export function createDockerRuntime(engine: Engine, programs: Programs): Runtime
       checkName(spec.name);
       return change(id, `starting ${spec.name} of`, () => ensureProcess(id, spec));
     },
+    digest: async (placement, spec) => await digestOf(resolveSpec(spec, placement), programs),
     removeProcess: (id, name) =>
       change(id, `stopping ${name} of`, async () => {
         const known = await findProcess(engine, id, name);

@@ -8,8 +8,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { MeshError } from "../../model/errors.ts";
 import { createKeyedQueue } from "../keyed-queue.ts";
 import { parseListeningSockets } from "../listening-sockets.ts";
-import { resolveSpec, specDigest } from "../process-spec.ts";
-import { bundleHash, type Programs } from "../programs.ts";
+import { digestOf, resolveSpec } from "../process-spec.ts";
+import { controlPlaneFlags, type Programs } from "../programs.ts";
 import type {
   DialTarget,
   Owner,
@@ -26,6 +26,7 @@ import { isMissing, processDirectory, runtimeFolder, unitFolder } from "./folder
 import { claimUnit, releaseUnit } from "./loopback.ts";
 import {
   endProcesses,
+  isChildOf,
   type MarkedProcess,
   markerEnvironment,
   readMarked,
@@ -75,8 +76,7 @@ export function createLocalRuntime(programs: Programs, root: string): Runtime {
       const unit = requireUnit(root, id);
       const placement = placementOf(root, unit);
       const resolved = resolveSpec(spec, placement);
-      const bundle = spec.program.type === "control-plane" ? await bundleHash(programs) : "";
-      const digest = specDigest(resolved, bundle);
+      const digest = await digestOf(resolved, programs);
       const known = readProcessRecords(root, id).find((record) => record.name === spec.name);
       const state = known && stateOf(root, id, known);
       if (state?.running && state.digest === digest) return state;
@@ -134,6 +134,7 @@ export function createLocalRuntime(programs: Programs, root: string): Runtime {
     ensureUnit,
     putFiles: (id, files) => putFiles(root, id, files),
     ensureProcess,
+    digest: async (placement, spec) => await digestOf(resolveSpec(spec, placement), programs),
     removeProcess,
     inspect: async (id) => {
       const record = readUnitRecord(root, id);
@@ -162,7 +163,7 @@ async function commandOf(
     case "envoy":
       return { command: await programs.envoy(), args };
     case "control-plane":
-      return { command: await programs.node(), args: [await programs.controlPlane(), ...args] };
+      return { command: await programs.node(), args: [...controlPlaneFlags, await programs.controlPlane(), ...args] };
     case "command":
       return { command: program.command === "node" ? await programs.node() : program.command, args };
     case "image":
@@ -246,11 +247,13 @@ function orphanState(root: string, one: MarkedProcess): UnitState {
 
 function stateOf(root: string, id: UnitId, record: ProcessRecord): ProcessState {
   const status = readStatus(root, id, record.name);
-  const isOurs = (one: MarkedProcess | undefined) =>
-    one !== undefined && unitKey(one.unit) === unitKey(id) && one.process === record.name;
   const supervisor = readMarked(record.pid);
-  const supervised = isOurs(supervisor) && supervisor?.startTime === record.startTime;
-  const running = supervised && status !== undefined && isOurs(readMarked(status.pid));
+  const supervised =
+    supervisor !== undefined &&
+    supervisor.startTime === record.startTime &&
+    supervisor.process === record.name &&
+    unitKey(supervisor.unit) === unitKey(id);
+  const running = supervised && status !== undefined && isChildOf(status.pid, record.pid);
   return {
     name: record.name,
     running,

@@ -36,10 +36,20 @@ export function markerEnvironment(
 
 /** Start time of a process that lives; undefined for none and for a zombie. */
 export function startTimeOf(pid: number): string | undefined {
+  return livingStat(pid)?.[19];
+}
+
+/** Whether a process lives and is that one's child. Unlike its environment, which is empty while it turns into another program, this is always to be seen. */
+export function isChildOf(pid: number, parent: number): boolean {
+  return livingStat(pid)?.[1] === String(parent);
+}
+
+/** The fields of stat from the third on, which is the state (proc(5)). */
+function livingStat(pid: number): readonly string[] | undefined {
   const stat = readProc(pid, "stat");
   if (!stat) return undefined;
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
+  return fields[0] === "Z" || fields[0] === "X" ? undefined : fields;
 }
 
 /** What a process's marker says; undefined when it is not running, is not ours or belongs to another user. */

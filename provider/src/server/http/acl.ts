@@ -38,7 +38,14 @@ export function aclRoutes(deps: ApiDependencies): readonly Route[] {
       json(found(readToken(store, accessor, { withSecret: true }), "token")),
     );
 
+  // Whoever is first would own the mesh, and the provider needs no such token: it is not for everyone who reaches the port.
   const bootstrap = async (call: Call): Promise<Reply> => {
+    if (!call.authorizer().aclWrite()) {
+      throw new MeshError(
+        "permission_denied",
+        "Permission denied: ACL bootstrap is the operator's, by the control plane's own socket or with a token that has acl:write",
+      );
+    }
     const { key, value, modifyIndex } = await operations.bootstrap(await call.json());
     return json({ ID: value.SecretID, ...readToken(store, key, { withSecret: true }) }, modifyIndex);
   };

@@ -96,7 +96,7 @@ export function createApi(deps: ApiDependencies): Api {
       url,
       params,
       token,
-      operator: operator && token === undefined,
+      operator: operator && !namesCaller(request),
       datacenter: otherDatacenter(deps, url.searchParams),
       signal,
       budget,
@@ -183,6 +183,11 @@ function tokenOf(request: IncomingMessage): string | undefined {
     typeof own === "string" && own !== "" ? own : /^Bearer\s+(\S+)\s*$/i.exec(request.headers.authorization ?? "")?.[1];
   if (header && header.length > 256) throw new MeshError("unauthenticated", "ACL not found");
   return header || undefined;
+}
+
+/** An empty token names a caller too: the anonymous one, whose request somebody passes on. */
+function namesCaller({ headers }: IncomingMessage): boolean {
+  return headers["x-consul-token"] !== undefined || headers.authorization !== undefined;
 }
 
 function createCall(

@@ -118,6 +118,11 @@ export interface ApiDependencies {
   readonly proxies: Proxies;
   readonly status: Watchable & { readonly response: () => StatusResponse };
   readonly join: () => JoinResponse;
+  /**
+   * Forgets a datacenter that is gone for good; absence is success. Absent in a secondary, whose primary does it.
+   * @throws {MeshError} `conflict` while that datacenter is connected, `invalid` for the primary itself.
+   */
+  readonly forgetDatacenter?: (name: string) => Promise<void>;
   /** Told of every report on a TTL check. */
   readonly ttl: { readonly refresh: (checkKey: string) => void };
   readonly gauges: () => readonly Gauge[];

@@ -68,12 +68,21 @@ export function isthmusRoutes(deps: ApiDependencies): readonly Route[] {
     return json(deps.join());
   };
 
+  const forget = async (call: Call): Promise<Reply> => {
+    const authorizer = call.authorizer();
+    demandOperatorWrite(authorizer);
+    demandAclWrite(authorizer);
+    await deps.forgetDatacenter?.(param(call, "name"));
+    return json(true, store.lastIndex("datacenter"));
+  };
+
   return [
     { method: "GET", path: "/v1/isthmus/status", handle: status },
     { method: "GET", path: "/v1/isthmus/proxies", handle: list },
     { method: "GET", path: "/v1/isthmus/proxies/:id", handle: one },
     { method: "PUT", path: "/v1/isthmus/proxies/:id/identity", handle: identity },
     { method: "GET", path: "/v1/isthmus/join", handle: join },
+    { method: "DELETE", path: "/v1/isthmus/datacenters/:name", toPrimary: () => true, handle: forget },
   ];
 }
 
