@@ -4,6 +4,7 @@ import { randomBytes, X509Certificate } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { connect } from "node:tls";
 import { controlServerName } from "../../provider/src/ca/control-ca.ts";
 import type { ProxyStatus, StatusResponse } from "../../provider/src/model/isthmus-api.ts";
 import { serviceSni } from "../../provider/src/model/names.ts";
@@ -76,6 +77,7 @@ export function assertRefused({ error, text, ended }: Handshake, expected: RegEx
   assert.match(error, expected);
 }
 
+/** @param extra what one runtime alone can show; runs before the token and the mesh go. */
 export function securitySuite(kind: "docker" | "local", extra: (besieged: () => Besieged) => void): void {
   let besieged: Besieged;
   let secrets: readonly Secret[];
@@ -186,26 +188,7 @@ export function securitySuite(kind: "docker" | "local", extra: (besieged: () => 
       for (const what of ["https", "xds", "federation", "gateway", "sidecar", "app", "upstream"] as const) {
         assert.ok(count(what) > 0, `no ${what} port`);
       }
-      for (const one of ports) {
-        const where = `${one.kind} of ${one.unit.name} at ${one.address}:${one.port}`;
-        assert.notEqual(one.address, "0.0.0.0", where);
-        if (one.kind === "app" || one.kind === "upstream") {
-          assert.match(one.address, /^127\./, where);
-          continue;
-        }
-        const from = besieged.unit(one.unit.datacenter, "service", one.unit.datacenter === "dc1" ? "socat" : "web");
-        if (!(await isReachable(besieged, from, one))) continue;
-        const plain = await throwAt(
-          await besieged.reach(from, one.address, one.port),
-          "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-        );
-        // A TLS alert, or nothing at all.
-        assert.ok(plain.length === 0 || plain[0] === 0x15, `${where} answers plain text: ${plain.subarray(0, 40)}`);
-        const servername = besieged.serverName(one);
-        const stream = await besieged.reach(from, one.address, one.port);
-        const { secure, error } = await shakeHands(stream, { servername, ALPNProtocols: ["h2"] }, "\n", 1_000);
-        assert.ok(secure || error.includes("ALERT"), `${where} does not speak TLS: ${error}`);
-      }
+      await Promise.all(ports.map((one) => checkPort(besieged, one)));
     });
 
     test("the API without a token gives nothing away and takes nothing", async () => {
@@ -356,13 +339,27 @@ async function meshPorts(runtime: Runtime, mesh: string): Promise<readonly MeshP
   return ports;
 }
 
-/** The WAN side of a control plane or gateway cannot be dialled from a service: it is looked at from the WAN by others. */
-async function isReachable(besieged: Besieged, from: UnitId, { unit, address, port }: MeshPort): Promise<boolean> {
+async function checkPort(besieged: Besieged, one: MeshPort): Promise<void> {
+  const { kind, unit, address, port } = one;
+  const where = `${kind} of ${unit.name} at ${address}:${port}`;
+  if (kind === "app" || kind === "upstream") return assert.match(address, /^127\./, where);
   const { placement } = (await besieged.runtime.inspect(unit))!;
-  if (address === placement.lan) return true;
-  assert.equal(address, placement.wan);
-  await assert.rejects(besieged.reach(from, address, port));
-  return false;
+  const neighbour = besieged.unit(unit.datacenter, "service", unit.datacenter === "dc1" ? "socat" : "web");
+  let from = neighbour;
+  if (address !== placement.lan) {
+    // The WAN side is dialled by other datacenters' control planes, and by no service.
+    assert.equal(address, placement.wan, where);
+    await assert.rejects(besieged.reach(neighbour, address, port), where);
+    const other = unit.datacenter === "dc1" ? "dc2" : "dc1";
+    from = besieged.unit(other, "control-plane", other);
+  }
+  const plain = await throwAt(await besieged.reach(from, address, port), "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  // A TLS alert, or nothing at all.
+  assert.ok(plain.length === 0 || plain[0] === 0x15, `${where} answers plain text: ${plain.subarray(0, 40)}`);
+  const stream = await besieged.reach(from, address, port);
+  const options = { servername: besieged.serverName(one), ALPNProtocols: ["h2"] };
+  const { secure, error } = await shakeHands(stream, options, "\n", 1_000);
+  assert.ok(secure || error.includes("ALERT"), `${where} does not speak TLS: ${error}`);
 }
 
 async function httpOver(
@@ -370,7 +367,6 @@ async function httpOver(
   options: { readonly servername: string },
   request: string,
 ): Promise<{ readonly status: string; readonly text: string }> {
-  const { connect } = await import("node:tls");
   const socket = connect({ ...options, rejectUnauthorized: false, socket: stream as never });
   const chunks: Buffer[] = [];
   socket.write(request);

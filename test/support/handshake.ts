@@ -16,8 +16,8 @@ export interface Handshake {
 }
 
 /**
- * Shakes hands over a stream, sends the text and reads until an answer came (to the first line's end), the end or the
- * deadline. Any server certificate is accepted.
+ * Shakes hands over a stream, sends the text and reads until the first of an answer, the end or the deadline. Any server
+ * certificate is accepted.
  */
 export function shakeHands(
   stream: Duplex,
@@ -43,7 +43,7 @@ export function shakeHands(
     });
     socket.on("data", (chunk: Buffer) => {
       text += chunk.toString("latin1");
-      if (text.includes("\n")) finish();
+      finish();
     });
     socket.on("error", (cause: NodeJS.ErrnoException) => {
       error = cause.code ?? cause.message;

@@ -8,10 +8,10 @@ import { label, labelFilter, unitLabels } from "../../provider/src/runtime/docke
 import { readVerdict } from "../../provider/src/runtime/docker/relay-stream.ts";
 import type { UnitId } from "../../provider/src/runtime/runtime.ts";
 
-/** @throws with the error's code when nothing can be reached there within five seconds. */
+/** @throws with the error's code when nothing can be reached there within three seconds. */
 export type Reach = (from: UnitId, host: string, port: number) => Promise<Duplex>;
 
-const deadlineMs = 5_000;
+const deadlineMs = 3_000;
 
 /** All of 127/8 is one place: who dials does not matter. */
 export const reachLocally: Reach = (_from, host, port) =>

@@ -3,7 +3,6 @@ import { Agent, type IncomingMessage, request } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { isMeshError, MeshError, type MeshErrorCode } from "../model/errors.ts";
-import { findRuntimes } from "../runtime/open.ts";
 import type { Runtime, UnitId } from "../runtime/runtime.ts";
 
 /** What a read answered, and the index to block on for the next. */
@@ -196,10 +195,10 @@ export async function orUndefined<T>(answer: Promise<T>): Promise<T | undefined>
 export async function findRuntime(
   mesh: string,
   datacenter: string,
-  runtimes: () => Promise<readonly Runtime[]> = findRuntimes,
+  runtimes: () => AsyncIterable<Runtime>,
 ): Promise<Runtime | undefined> {
   let failure: unknown;
-  for (const runtime of await runtimes()) {
+  for await (const runtime of runtimes()) {
     try {
       if (await runtime.inspect(controlPlaneUnit(mesh, datacenter))) return runtime;
     } catch (error) {

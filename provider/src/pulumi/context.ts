@@ -11,8 +11,8 @@ export interface HandlerContext {
   readonly openRuntime: (kind: Runtime["kind"]) => Promise<Runtime>;
   /** Which runtime a new datacenter gets. */
   readonly detectRuntime: () => Promise<Runtime["kind"]>;
-  /** Every runtime that can be asked on this machine. */
-  readonly findRuntimes: () => Promise<readonly Runtime[]>;
+  /** Every runtime that can be asked on this machine, the quickest first. */
+  readonly findRuntimes: () => AsyncIterable<Runtime>;
   readonly openApi: (runtime: Runtime, mesh: string, datacenter: string) => ApiClient;
   /** Shown to the user. */
   readonly log: (line: string) => void;

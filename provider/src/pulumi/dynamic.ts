@@ -1,5 +1,5 @@
 /** `@isthmus/provider/dynamic`: the handlers as Pulumi's dynamic provider calls them. The closures of `@isthmus/sdk` end here. */
-import { detectRuntime, findRuntimes, openRuntime } from "../runtime/open.ts";
+import { detectRuntime, openRuntime, usableRuntimes } from "../runtime/open.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { openApi } from "./api-client.ts";
 import { type Handler, type HandlerContext, PartialFailure, type Props } from "./context.ts";
@@ -41,14 +41,15 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
 /** Pulumi starts one provider process for each phase, which all resources share; runtimes are opened once in it. */
 function processContext(): HandlerContext {
   const opened = new Map<Runtime["kind"], () => Promise<Runtime>>();
+  const openOnce = (kind: Runtime["kind"]): Promise<Runtime> => {
+    const open = opened.get(kind) ?? once(async () => await openRuntime(kind));
+    opened.set(kind, open);
+    return open();
+  };
   return {
-    openRuntime: (kind) => {
-      const open = opened.get(kind) ?? once(async () => await openRuntime(kind));
-      opened.set(kind, open);
-      return open();
-    },
+    openRuntime: openOnce,
     detectRuntime: once(async () => await detectRuntime()),
-    findRuntimes: once(async () => await findRuntimes()),
+    findRuntimes: () => usableRuntimes(openOnce),
     openApi,
     log: (line) => console.log(line),
     now: Date.now,

@@ -291,7 +291,9 @@ export async function openTestMesh(): Promise<TestMesh & AsyncDisposable> {
   const context: HandlerContext = {
     openRuntime: async () => runtime,
     detectRuntime: async () => "local",
-    findRuntimes: async () => [runtime],
+    findRuntimes: async function* () {
+      yield runtime;
+    },
     openApi,
     log: (line) => logs.push(line),
     now,

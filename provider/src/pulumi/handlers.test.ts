@@ -106,7 +106,9 @@ test("datacenter: the runtime is kept, an edit is an update, a new name a replac
   const stuck = {
     ...world.context,
     diffMs: 20,
-    findRuntimes: () => new Promise<never>(() => {}),
+    findRuntimes: async function* () {
+      yield await new Promise<never>(() => {});
+    },
     openRuntime: () => new Promise<never>(() => {}),
   };
   assert.deepEqual(await datacenter.diff("", outs, inputs, stuck), {}, "unreachable means no opinion");

@@ -7,9 +7,10 @@ import { type HandlerContext, PartialFailure, type Props } from "./context.ts";
 import { until } from "./waiting.ts";
 
 /** Runtimes in which a unit can be: the one it was made in, if that is known. */
-async function candidates(state: Props, context: HandlerContext): Promise<readonly Runtime[]> {
+async function* candidates(state: Props, context: HandlerContext): AsyncGenerator<Runtime> {
   const kind = state["runtime"];
-  return kind === "docker" || kind === "local" ? [await context.openRuntime(kind)] : await context.findRuntimes();
+  if (kind === "docker" || kind === "local") yield await context.openRuntime(kind);
+  else yield* context.findRuntimes();
 }
 
 /** The unit as it is and where; undefined when it is nowhere. */
@@ -18,7 +19,7 @@ export async function inspectUnit(
   state: Props,
   context: HandlerContext,
 ): Promise<{ readonly runtime: Runtime; readonly state: UnitState } | undefined> {
-  for (const runtime of await candidates(state, context)) {
+  for await (const runtime of candidates(state, context)) {
     const found = await runtime.inspect(unit);
     if (found) return { runtime, state: found };
   }

@@ -3,9 +3,6 @@ import { MeshError } from "../model/errors.ts";
 import { envoyBinary } from "../toolchain/envoy.ts";
 import { nodeBinary } from "../toolchain/node.ts";
 import type { Progress } from "../toolchain/progress.ts";
-import { createDockerRuntime } from "./docker/docker-runtime.ts";
-import { connectEngine, engineAnswers } from "./docker/engine.ts";
-import { removeImages } from "./docker/images.ts";
 import { stateRoot } from "./local/folders.ts";
 import { createLocalRuntime } from "./local/local-runtime.ts";
 import { bundledControlPlane, type Programs } from "./programs.ts";
@@ -23,9 +20,16 @@ export async function openRuntime(kind: Runtime["kind"], progress: Progress = ()
     node: () => nodeBinary(progress),
     controlPlane: bundledControlPlane,
   };
-  return kind === "docker"
-    ? createDockerRuntime(connectEngine(process.env), programs)
-    : createLocalRuntime(programs, stateRoot(process.env));
+  if (kind === "local") return createLocalRuntime(programs, stateRoot(process.env));
+  const { createDockerRuntime } = await import("./docker/docker-runtime.ts");
+  const { connectEngine } = await import("./docker/engine.ts");
+  return createDockerRuntime(connectEngine(process.env), programs);
+}
+
+/** Whether a Docker engine answers. The Engine's client is loaded only when somebody asks: it takes a tenth of a second and more. */
+async function dockerAnswers(): Promise<boolean> {
+  const { connectEngine, engineAnswers } = await import("./docker/engine.ts");
+  return await engineAnswers(connectEngine(process.env), engineTimeoutMs);
 }
 
 /**
@@ -36,21 +40,29 @@ export async function detectRuntime(): Promise<Runtime["kind"]> {
   const wanted = process.env["ISTHMUS_RUNTIME"];
   if (wanted === "docker" || wanted === "local") return wanted;
   if (wanted) throw new MeshError("invalid", `ISTHMUS_RUNTIME is "${wanted}": use "docker" or "local"`);
-  return (await engineAnswers(connectEngine(process.env), engineTimeoutMs)) ? "docker" : "local";
+  return (await dockerAnswers()) ? "docker" : "local";
 }
 
-/** The runtimes that are usable on this machine now, whatever ISTHMUS_RUNTIME says. */
-export async function findRuntimes(): Promise<readonly Runtime[]> {
-  const docker = await engineAnswers(connectEngine(process.env), engineTimeoutMs);
-  const kinds: Runtime["kind"][] = [
-    ...(docker ? (["docker"] as const) : []),
-    ...(process.platform === "linux" ? (["local"] as const) : []),
-  ];
-  return await Promise.all(kinds.map((kind) => openRuntime(kind)));
+/**
+ * The runtimes that are usable on this machine now, whatever ISTHMUS_RUNTIME says, one after the other: whoever finds what
+ * it looks for in the first does not wait for the second.
+ */
+export async function* usableRuntimes(
+  open: (kind: Runtime["kind"]) => Promise<Runtime> = openRuntime,
+): AsyncGenerator<Runtime, void, undefined> {
+  if (process.platform === "linux") yield await open("local");
+  if (await dockerAnswers()) yield await open("docker");
+}
+
+/** All of {@link usableRuntimes}. */
+export function findRuntimes(): Promise<readonly Runtime[]> {
+  return Array.fromAsync(usableRuntimes());
 }
 
 /** Removes the images that the docker runtime made and nobody uses; nothing happens where no engine answers. */
 export async function removeRuntimeImages(): Promise<void> {
-  const engine = connectEngine(process.env);
-  if (await engineAnswers(engine, engineTimeoutMs)) await removeImages(engine);
+  if (!(await dockerAnswers())) return;
+  const { connectEngine } = await import("./docker/engine.ts");
+  const { removeImages } = await import("./docker/images.ts");
+  await removeImages(connectEngine(process.env));
 }
