@@ -38,7 +38,7 @@ const say = (line: string) => console.log(line);
 // The programs under test import the packages as users do: built.
 run(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "-b"]);
 run(process.execPath, ["provider/scripts/bundle.ts"]);
-await envoyBinary(say);
+process.env["ISTHMUS_ENVOY"] = await envoyBinary(say);
 await findPulumi(join(ROOT, "examples/two-datacenters"), say);
 
 const docker = (await findRuntimes()).some((runtime) => runtime.kind === "docker");

@@ -11,6 +11,8 @@ const intervalMs = 500;
 describe("health", { timeout: 180_000 }, () => {
   let mesh: Mesh;
   let api: Service;
+  /** Dials api and socat from dc2. */
+  let nearSidecar: RunningProxy;
   const stack = new AsyncDisposableStack();
 
   /** Healthy endpoints of a destination, as the Envoy that dials it counts them. */
@@ -57,8 +59,7 @@ describe("health", { timeout: 180_000 }, () => {
       ],
     });
     await dc1.api.put("/v1/agent/check/pass/api-ttl");
-    await dc2.api.put("/v1/config", { Kind: "service-defaults", Name: "web" });
-    await startService(stack, dc2, {
+    const near = await startService(stack, dc2, {
       name: "near",
       address: loopback.address(22),
       app: "none",
@@ -66,12 +67,10 @@ describe("health", { timeout: 180_000 }, () => {
         { service: "api", datacenter: "dc1", port: 9191 },
         { service: "socat", datacenter: "dc1", port: 9192 },
       ],
-    }).then((near) => {
-      nearSidecar = near.sidecar;
     });
+    nearSidecar = near.sidecar;
     await nearSidecar.ready();
   });
-  let nearSidecar: RunningProxy;
   const keepAlive = (): (() => void) => {
     const timer = setInterval(() => void mesh.dc1.api.call("PUT", "/v1/agent/check/pass/api-ttl"), 300);
     return () => clearInterval(timer);

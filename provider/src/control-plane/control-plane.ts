@@ -239,6 +239,7 @@ export async function startControlPlane(
         datacenter,
         proxies: index.proxies,
         state: liveness.state,
+        xds: xds.counters,
         serverCertificate: () => shown,
         ...(federation.replication ? { replication: federation.replication } : {}),
         connected: federation.connected,

@@ -1,5 +1,6 @@
 /** What `/v1/agent/metrics` shows of proxies, certificates and the federation. */
 import { X509Certificate } from "node:crypto";
+import type { XdsCounters } from "../ads/ads-server.ts";
 import type { StatusResponse } from "../model/isthmus-api.ts";
 import type { DatacenterRecord, ServiceRecord } from "../model/records.ts";
 import type { Gauge } from "../server/http/dependencies.ts";
@@ -11,6 +12,7 @@ export interface GaugeSources {
   readonly datacenter: string;
   readonly proxies: () => readonly ServiceRecord[];
   readonly state: (proxyId: string) => ProxyState;
+  readonly xds: () => XdsCounters;
   /** PEM of the certificate that the API, xDS and the federation link show. */
   readonly serverCertificate: () => string;
   /** Absent in the primary. */
@@ -25,7 +27,7 @@ export function gauges(sources: GaugeSources): readonly Gauge[] {
   return [...proxyGauges(sources), ...certificateGauges(sources), ...federationGauges(sources)];
 }
 
-function proxyGauges({ proxies, state }: GaugeSources): readonly Gauge[] {
+function proxyGauges({ proxies, state, xds }: GaugeSources): readonly Gauge[] {
   const states = proxies().map((proxy) => state(proxy.ID));
   const refused = states.flatMap(({ types }) => [...types.values()].filter((type) => type.state === "nacked"));
   return [
@@ -40,6 +42,9 @@ function proxyGauges({ proxies, state }: GaugeSources): readonly Gauge[] {
       help: "Resource types that a proxy has refused and not accepted since, over all proxies.",
       value: refused.length,
     },
+    { name: "isthmus.xds.streams", help: "ADS and HDS streams opened since the start.", value: xds().streams },
+    { name: "isthmus.xds.messages_sent", help: "Messages sent to proxies since the start.", value: xds().messagesSent },
+    { name: "isthmus.xds.bytes_sent", help: "Bytes sent to proxies since the start.", value: xds().bytesSent },
   ];
 }
 
