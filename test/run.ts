@@ -16,6 +16,9 @@ const SMALL = [
   "test/property/**/*.test.ts",
 ];
 
+/** Control planes and Envoys on loopback, without Pulumi: many processes, so one file at a time. */
+const INTEGRATION = ["test/integration/**/*.test.ts"];
+
 /** Whole meshes with the real engine and Envoy. */
 const WHOLE = ["test/e2e/**/*.test.ts"];
 
@@ -56,5 +59,6 @@ if (chosen.length > 0) {
   runTests("chosen tests", chosen, 1);
 } else {
   runTests("unit, golden and property tests", SMALL);
+  runTests("integration tests, one file at a time", INTEGRATION, 1);
   runTests("end-to-end tests, one file at a time", WHOLE, 1);
 }

@@ -371,6 +371,7 @@ async function httpOver(
   const chunks: Buffer[] = [];
   socket.write(request);
   for await (const chunk of socket) chunks.push(chunk as Buffer);
+  stream.destroy();
   const answer = Buffer.concat(chunks).toString();
   return { status: answer.slice(9, 12), text: answer.slice(answer.indexOf("\r\n\r\n") + 4) };
 }

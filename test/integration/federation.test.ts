@@ -132,4 +132,33 @@ describe("federation", { timeout: 120_000 }, () => {
     }
     assert.equal((await federation.dc2.status()).Replication?.Connected, true, "the real dc2 was left alone");
   });
+
+  test("a datacenter that is gone for good is forgotten everywhere, not while it is connected, and may come back", async () => {
+    const { dc1, dc2, join } = federation;
+    const known = async (at: typeof dc1) => (await at.status()).Datacenters.map(({ Name }) => Name);
+    const service = { Name: "db", Port: 80, Address: "127.0.0.9", Connect: { SidecarService: { Port: 20_000 } } };
+    const forget = (at: typeof dc1, name: string) => at.api.call("DELETE", `/v1/isthmus/datacenters/${name}`);
+    const dc3 = await join("dc3", 40);
+    await dc3.ready();
+    await dc3.api.put("/v1/agent/service/register", service);
+    await eventually("dc2 knows db in dc3", async () => {
+      return (await dc2.api.call("GET", "/v1/health/connect/db?dc=dc3")).json?.length === 1;
+    });
+    const refused = await forget(dc1, "dc3");
+    assert.deepEqual([refused.status, /is connected: stop it first/.test(refused.text)], [409, true]);
+    await dc3.kill();
+    await eventually("forgotten, by way of dc2", async () => (await forget(dc2, "dc3")).status === 200);
+    assert.ok(!(await known(dc2)).includes("dc3"));
+    assert.ok(!(await known(dc1)).includes("dc3"));
+    assert.equal((await dc2.api.call("GET", "/v1/health/connect/db?dc=dc3")).status, 400, "no path to dc3");
+    assert.equal((await forget(dc1, "dc3")).status, 200, "absence is success");
+    assert.equal((await forget(dc1, "dc1")).status, 400, "the primary does not forget itself");
+    assert.equal((await dc1.api.call("DELETE", "/v1/isthmus/datacenters/dc2", undefined, "")).status, 403);
+
+    await dc3.start();
+    await dc3.ready();
+    await eventually("dc3 is back, with its services", async () => {
+      return (await dc2.api.call("GET", "/v1/health/connect/db?dc=dc3")).json?.length === 1;
+    });
+  });
 });

@@ -11,8 +11,6 @@ export interface Handshake {
   readonly ended: boolean;
   /** Code of the error that ended it; empty when none did. */
   readonly error: string;
-  /** SANs of the server's certificate. */
-  readonly names: string;
 }
 
 /**
@@ -26,19 +24,18 @@ export function shakeHands(
   deadlineMs = 5_000,
 ): Promise<Handshake> {
   return new Promise((resolve) => {
-    let [secure, text, error, names] = [false, "", "", ""];
+    let [secure, text, error] = [false, "", ""];
     stream.on("error", () => {});
     const socket = connect({ rejectUnauthorized: false, ...options, socket: stream as never });
     const finish = (ended = true): void => {
       clearTimeout(timer);
       socket.destroy();
       stream.destroy();
-      resolve({ secure, text, ended, error, names });
+      resolve({ secure, text, ended, error });
     };
     const timer = setTimeout(() => finish(false), deadlineMs);
     socket.on("secureConnect", () => {
       secure = true;
-      names = socket.getPeerCertificate().subjectaltname ?? "";
       if (send) socket.write(send);
     });
     socket.on("data", (chunk: Buffer) => {

@@ -1,5 +1,6 @@
 /** A unit's private folder as its owner can read it, in both runtimes: contents, and the modes of what is in it. */
 import { lstatSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import type { Engine } from "../../provider/src/runtime/docker/engine.ts";
 import { unitDirectory } from "../../provider/src/runtime/docker/images.ts";
@@ -50,10 +51,9 @@ function inVolumes(engine: Engine): UnitFolders {
     },
     mode: async (unit, path) => {
       const holder = await holderOf(engine, unit);
-      const answer = (await holder.infoArchive({ path: join(unitDirectory, path) })) as {
-        readonly headers: Readonly<Record<string, string>>;
-      };
-      const stat = Buffer.from(answer.headers["x-docker-container-path-stat"] ?? "", "base64").toString();
+      const answer = (await holder.infoArchive({ path: join(unitDirectory, path) })) as IncomingMessage;
+      answer.destroy();
+      const stat = Buffer.from(String(answer.headers["x-docker-container-path-stat"]), "base64").toString();
       return (JSON.parse(stat) as { readonly mode: number }).mode & 0o777;
     },
   };

@@ -8,7 +8,7 @@ export function maintenanceCheckId(serviceId: string): string {
   return `_service_maintenance:${serviceId}`;
 }
 
-/** Id of the check that says whether a proxy's xDS stream is open; the control plane keeps it. */
+/** Id of the check that says whether a proxy is connected and has its listeners; the control plane keeps it. */
 export function proxyCheckId(proxyId: string): string {
   return `proxy:${proxyId}`;
 }
@@ -71,7 +71,7 @@ export function recordsOfChecks(
   return records;
 }
 
-/** A newly registered proxy counts as critical until its xDS stream is open. */
+/** A newly registered proxy counts as critical until its xDS stream is open and its listeners are there. */
 export function unconnectedProxyCheck(proxy: ServiceRecord): CheckRecord {
   return {
     Node: proxy.Node,

@@ -278,7 +278,13 @@ export async function startControlPlane(
 
   return {
     close: async () => {
-      for (const close of closing.reverse()) await close();
+      for (const close of closing.reverse()) {
+        try {
+          await close();
+        } catch (error) {
+          onError(error);
+        }
+      }
     },
   };
 }

@@ -26,6 +26,20 @@ export interface Liveness extends ProxyObserver {
   close(): void;
 }
 
+interface State {
+  streams: number;
+  readonly types: Map<string, TypeStatus>;
+  /** It has answered for its listeners since it connected, and nothing was on the way then. */
+  serves: boolean;
+}
+
+const listenerType = "type.googleapis.com/envoy.config.listener.v3.Listener";
+
+/** A proxy that refused some of them still has the others, or the last good ones. */
+function hasListeners(types: ReadonlyMap<string, TypeStatus>): boolean {
+  return types.has(listenerType) && [...types.values()].every(({ state }) => state !== "pending");
+}
+
 const absent: ProxyState = { connected: false, types: new Map() };
 
 export function createLiveness(deps: {
@@ -34,12 +48,12 @@ export function createLiveness(deps: {
   readonly proxies: () => readonly ServiceRecord[];
   readonly onError: (error: unknown) => void;
 }): Liveness {
-  const states = new Map<string, { streams: number; types: Map<string, TypeStatus> }>();
+  const states = new Map<string, State>();
   const listeners = new Set<() => void>();
   const timers = new Map<string, NodeJS.Timeout>();
 
   const stateOf = (proxyId: string) => {
-    const state = states.get(proxyId) ?? { streams: 0, types: new Map<string, TypeStatus>() };
+    const state = states.get(proxyId) ?? { streams: 0, types: new Map<string, TypeStatus>(), serves: false };
     states.set(proxyId, state);
     return state;
   };
@@ -47,12 +61,18 @@ export function createLiveness(deps: {
     for (const listener of [...listeners]) listener();
   };
   const isConnected = (proxyId: string): boolean => (states.get(proxyId)?.streams ?? 0) > 0;
+  /** Passing once it has its listeners, critical when it is away; between the two what is stored stays. */
+  const statusNow = (proxyId: string): CheckStatus | undefined => {
+    if (!isConnected(proxyId)) return "critical";
+    return states.get(proxyId)?.serves ? "passing" : undefined;
+  };
   /** Writes what holds when the transaction is made, and nothing for a proxy that is gone by then. */
   const write = (proxyId: string): void => {
     transact(deps.store, () => {
       const proxy = deps.proxy(proxyId);
-      if (!proxy) return [];
-      const check = proxyCheck(proxy, isConnected(proxyId) ? "passing" : "critical");
+      const status = statusNow(proxyId);
+      if (!proxy || !status) return [];
+      const check = proxyCheck(proxy, status);
       return [
         setCurrent(deps.store, "service", serviceKey(proxy), proxy),
         setCurrent(deps.store, "check", checkKey(check), check),
@@ -72,7 +92,8 @@ export function createLiveness(deps: {
     for (const record of commit.set) {
       if (record.kind !== "check") continue;
       const { Type, ServiceID, Status } = record.value as CheckRecord;
-      if (Type === "proxy" && Status !== "passing" && isConnected(ServiceID)) queueMicrotask(() => write(ServiceID));
+      if (Type === "proxy" && Status !== "passing" && statusNow(ServiceID) === "passing")
+        queueMicrotask(() => write(ServiceID));
     }
   });
 
@@ -82,7 +103,6 @@ export function createLiveness(deps: {
       state.streams += 1;
       clearTimeout(timers.get(proxyId));
       timers.delete(proxyId);
-      write(proxyId);
       changed();
     },
     disconnected: (proxyId) => {
@@ -102,7 +122,12 @@ export function createLiveness(deps: {
       changed();
     },
     typeStatus: (proxyId, typeUrl, status) => {
-      stateOf(proxyId).types.set(typeUrl, status);
+      const state = stateOf(proxyId);
+      state.types.set(typeUrl, status);
+      if (!state.serves && hasListeners(state.types)) {
+        state.serves = true;
+        write(proxyId);
+      }
       changed();
     },
     state: (proxyId) => {
@@ -128,7 +153,7 @@ function proxyCheck(proxy: ServiceRecord, status: CheckStatus): CheckRecord {
     Name: "Envoy connected to its control plane",
     Status: status,
     Notes: "",
-    Output: status === "passing" ? "xDS stream is open" : "xDS stream is gone",
+    Output: status === "passing" ? "xDS stream is open and its listeners are there" : "xDS stream is gone",
     ServiceID: proxy.ID,
     ServiceName: proxy.Service,
     Type: "proxy",

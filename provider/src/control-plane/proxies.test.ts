@@ -215,3 +215,56 @@ test("checks of the service reach its sidecar's health target", async () => {
     { checkId: "c", address: "127.0.0.1", port: 80, intervalMs: 1000, timeoutMs: 200 },
   ]);
 });
+
+test("one proxy that cannot be computed or told keeps no other from its resources", async () => {
+  const store = createMemoryStore();
+  const index = createCatalogIndex(store, "n");
+  const failures: string[] = [];
+  const proxies = createProxies(
+    {
+      store,
+      index,
+      datacenter: "dc1",
+      trustDomain: () => "td.consul",
+      defaultPolicy: "deny",
+      centralConfig: true,
+      leaf: (service) => ({ ...leaf, Service: service }),
+    },
+    (snapshot) => {
+      if (snapshot.proxyId === "bad-sidecar-proxy") throw new Error("cannot");
+      return asSet(snapshot);
+    },
+    (proxyId, error) => failures.push(`${proxyId}: ${error instanceof Error ? error.message : ""}`),
+  );
+  store.subscribe((commit) => proxies.apply(commit));
+  const told: string[] = [];
+  proxies.resources.subscribe("bad-sidecar-proxy", () => told.push("bad"));
+  proxies.resources.subscribe("deaf-sidecar-proxy", () => {
+    throw new Error("deaf");
+  });
+  proxies.resources.subscribe("good-sidecar-proxy", () => told.push("good"));
+  await store.txn([
+    { op: "set", kind: "ca-root", key: "r", value: { ID: "r", RootCert: "root" } as never },
+    ...["bad", "deaf", "good"].map((name) => ({
+      op: "set" as const,
+      kind: "service" as const,
+      key: `n/${name}-sidecar-proxy`,
+      value: sidecar(name),
+    })),
+  ]);
+  assert.deepEqual(told, ["good"]);
+  assert.deepEqual(failures.sort(), ["bad-sidecar-proxy: cannot", "deaf-sidecar-proxy: deaf"]);
+  assert.match(proxies.warnings("bad-sidecar-proxy").join(), /cannot be made: cannot/);
+});
+
+test("checks of another node's service of the same id do not count", async () => {
+  const { put, addSidecar, proxies, snapshot } = await world();
+  await addSidecar(sidecar("b"));
+  await addSidecar(sidecar("a", [{ service: "b", port: 5000 }]));
+  proxies.resources.subscribe("a-sidecar-proxy", () => {});
+  const healthy = () => snapshot("a-sidecar-proxy").upstreams[0]?.endpoints[0]?.healthy;
+  await put("check" as never, "elsewhere/x", { ...check("x", "b", "critical"), Node: "elsewhere" });
+  assert.equal(healthy(), true);
+  await put("check" as never, "n/x", check("x", "b", "critical"));
+  assert.equal(healthy(), false);
+});

@@ -22,6 +22,8 @@ export interface HandlerContext {
   readonly deadlineMs: number;
   /** How long a diff may look at the mesh; after that it has no opinion. */
   readonly diffMs: number;
+  /** Ends every wait with an error when it is aborted. @default never */
+  readonly signal?: AbortSignal;
 }
 
 /**

@@ -1,8 +1,6 @@
 /** `@isthmus/provider/dynamic`: the handlers as Pulumi's dynamic provider calls them. The closures of `@isthmus/sdk` end here. */
-import { detectRuntime, openRuntime, usableRuntimes } from "../runtime/open.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import { openApi } from "./api-client.ts";
 import { type Handler, type HandlerContext, PartialFailure, type Props } from "./context.ts";
+import { processContext } from "./process-context.ts";
 import { aclPolicy as aclPolicyHandler } from "./resources/acl-policy.ts";
 import { aclToken as aclTokenHandler } from "./resources/acl-token.ts";
 import { datacenter as datacenterHandler } from "./resources/datacenter.ts";
@@ -24,38 +22,6 @@ export interface DynamicProvider {
   read(id: string, state: Props): Promise<{ id: string; props?: Props; inputs?: Props }>;
   update(id: string, olds: Props, news: Props): Promise<{ outs: Props }>;
   delete(id: string, state: Props): Promise<void>;
-}
-
-/** Runs it once and keeps the result; a failure is forgotten, so that the next call tries again. */
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let result: Promise<T> | undefined;
-  return () => {
-    result ??= make().catch((error: unknown) => {
-      result = undefined;
-      throw error;
-    });
-    return result;
-  };
-}
-
-/** Pulumi starts one provider process for each phase, which all resources share; runtimes are opened once in it. */
-function processContext(): HandlerContext {
-  const opened = new Map<Runtime["kind"], () => Promise<Runtime>>();
-  const openOnce = (kind: Runtime["kind"]): Promise<Runtime> => {
-    const open = opened.get(kind) ?? once(async () => await openRuntime(kind));
-    opened.set(kind, open);
-    return open();
-  };
-  return {
-    openRuntime: openOnce,
-    detectRuntime: once(async () => await detectRuntime()),
-    findRuntimes: () => usableRuntimes(openOnce),
-    openApi,
-    log: (line) => console.log(line),
-    now: Date.now,
-    deadlineMs: 60_000,
-    diffMs: 1_000,
-  };
 }
 
 const ownKey = "__provider";
@@ -102,7 +68,7 @@ export function dynamicProvider(handler: Handler, context: HandlerContext): Dyna
   };
 }
 
-const context = processContext();
+const context = processContext((line) => console.log(line));
 
 export const datacenter = dynamicProvider(datacenterHandler, context);
 export const meshGateway = dynamicProvider(meshGatewayHandler, context);

@@ -178,6 +178,10 @@ test("gateway: registered with a token of its own, in the WAN, renewed when due,
   assert.equal(issued(), 2);
   assert.deepEqual(await meshGateway.diff("", renewed, inputs, world.context), {});
 
+  await meshGateway.update("", renewed, { ...inputs, token: "another" }, world.context);
+  assert.equal(issued(), 3, "a certificate ends with the token it was issued for, so another token asks for another");
+  assert.ok(world.requests.includes("dc1 PUT /v1/isthmus/proxies/gateway/identity as another"));
+
   await meshGateway.delete("", renewed, world.context);
   await meshGateway.delete("", renewed, world.context);
   assert.equal(plane.services.size + plane.tokens.size, 0);

@@ -8,18 +8,20 @@ const pause = { first: 25, longest: 500 };
 
 /**
  * Tries until there is a result. An `unavailable` failure is tried again, any other ends it.
- * @throws {MeshError} `unavailable` at the deadline: what was awaited and why it did not come.
+ * @throws {MeshError} `unavailable` at the deadline, or at once when the context's signal is aborted: what was awaited and
+ * why it did not come.
  */
 export async function until<T>(
   what: string,
-  context: Pick<HandlerContext, "now" | "deadlineMs">,
+  context: Pick<HandlerContext, "now" | "deadlineMs" | "signal">,
   attempt: () => Promise<T | undefined>,
 ): Promise<T> {
   const end = context.now() + context.deadlineMs;
   let failure: unknown;
   for (let wait = pause.first; ; wait = Math.min(wait * 2, pause.longest)) {
+    if (context.signal?.aborted) throw new MeshError("unavailable", `${what}: cancelled`);
     try {
-      const result = await attempt();
+      const result = await orAborted(attempt(), context.signal);
       if (result !== undefined) return result;
       failure = undefined;
     } catch (error) {
@@ -30,7 +32,21 @@ export async function until<T>(
       const why = failure instanceof Error ? `: ${failure.message}` : "";
       throw new MeshError("unavailable", `${what}: not within ${context.deadlineMs} ms${why}`, { cause: failure });
     }
-    await sleep(wait);
+    await orAborted(sleep(wait), context.signal);
+  }
+}
+
+/** The result, or undefined as soon as the signal is aborted. */
+async function orAborted<T>(result: Promise<T>, signal: AbortSignal | undefined): Promise<T | undefined> {
+  if (!signal) return await result;
+  const { promise: aborted, resolve } = Promise.withResolvers<undefined>();
+  const onAbort = (): void => resolve(undefined);
+  signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) resolve(undefined);
+  try {
+    return await Promise.race([result, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }
 

@@ -1,5 +1,6 @@
 /** The AclPolicy resource: named rules that tokens can carry. */
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
+import { MeshResource } from "./mesh-resource.ts";
 import { type DatacenterRef, datacenterNameOf, declaration, dependOn } from "./reference.ts";
 
 /** Inputs of an {@link AclPolicy}. */
@@ -43,9 +44,9 @@ const provider: pulumi.dynamic.ResourceProvider = {
  * const readers = new mesh.AclPolicy("readers", { datacenter: dc1, rules: `service_prefix "" { policy = "read" }` });
  * ```
  */
-export class AclPolicy<Known extends string = string> extends pulumi.dynamic.Resource {
+export class AclPolicy<Known extends string = string> extends MeshResource {
   /** The type in stacks and policy packs. */
-  static readonly __pulumiType = "pulumi-nodejs:dynamic/isthmus:AclPolicy";
+  static override readonly __pulumiType: string = "pulumi-nodejs:dynamic/isthmus:AclPolicy";
 
   /** True for a AclPolicy of any copy of this package. */
   static override isInstance(value: unknown): value is AclPolicy {

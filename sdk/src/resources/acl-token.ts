@@ -1,6 +1,7 @@
 /** The AclToken resource: a secret that carries policies and identities. */
 import * as pulumi from "@pulumi/pulumi";
 import type { AclPolicy } from "./acl-policy.ts";
+import { MeshResource } from "./mesh-resource.ts";
 import { type DatacenterRef, datacenterNameOf, declaration, dependOn } from "./reference.ts";
 import type { ServiceRef } from "./service-registration.ts";
 
@@ -52,9 +53,9 @@ const provider: pulumi.dynamic.ResourceProvider = {
  * new mesh.ServiceRegistration("web", { datacenter: dc2, port: 8080, token: token.secretId });
  * ```
  */
-export class AclToken<Known extends string = string> extends pulumi.dynamic.Resource {
+export class AclToken<Known extends string = string> extends MeshResource {
   /** The type in stacks and policy packs. */
-  static readonly __pulumiType = "pulumi-nodejs:dynamic/isthmus:AclToken";
+  static override readonly __pulumiType: string = "pulumi-nodejs:dynamic/isthmus:AclToken";
 
   /** True for a AclToken of any copy of this package. */
   static override isInstance(value: unknown): value is AclToken {

@@ -1,5 +1,6 @@
 /** The Datacenter resource: a control plane and the network of one datacenter. */
 import * as pulumi from "@pulumi/pulumi";
+import { MeshResource } from "./mesh-resource.ts";
 import { datacenterNameOf, declaration, dependOn, plain } from "./reference.ts";
 
 /** Ports of a control plane. Nothing is published on the host. */
@@ -95,10 +96,12 @@ const provider: pulumi.dynamic.ResourceProvider = {
  * const dc2 = new mesh.Datacenter("dc2", { primary: dc1 });
  * ```
  */
-export class Datacenter<const Name extends string = string, const Primary extends string = string> extends pulumi
-  .dynamic.Resource {
+export class Datacenter<
+  const Name extends string = string,
+  const Primary extends string = string,
+> extends MeshResource {
   /** The type in stacks and policy packs. */
-  static readonly __pulumiType = "pulumi-nodejs:dynamic/isthmus:Datacenter";
+  static override readonly __pulumiType: string = "pulumi-nodejs:dynamic/isthmus:Datacenter";
 
   /** True for a Datacenter of any copy of this package. */
   static override isInstance(value: unknown): value is Datacenter {

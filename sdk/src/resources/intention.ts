@@ -1,5 +1,6 @@
 /** The Intention resource: whether one service may call another. */
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
+import { MeshResource } from "./mesh-resource.ts";
 import { type DatacenterRef, datacenterNameOf, declaration, dependOn } from "./reference.ts";
 import type { ServiceRef } from "./service-registration.ts";
 
@@ -48,9 +49,9 @@ const nameOf = (service: ServiceRef): string => (typeof service === "string" ? s
  * new mesh.Intention("web-to-socat", { datacenter: dc1, source: web, destination: socat, action: "allow" });
  * ```
  */
-export class Intention<Known extends string = string> extends pulumi.dynamic.Resource {
+export class Intention<Known extends string = string> extends MeshResource {
   /** The type in stacks and policy packs. */
-  static readonly __pulumiType = "pulumi-nodejs:dynamic/isthmus:Intention";
+  static override readonly __pulumiType: string = "pulumi-nodejs:dynamic/isthmus:Intention";
 
   /** True for a Intention of any copy of this package. */
   static override isInstance(value: unknown): value is Intention {

@@ -1,5 +1,6 @@
 /** The MeshGateway resource: an Envoy that carries traffic between datacenters. */
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
+import { MeshResource } from "./mesh-resource.ts";
 import { type DatacenterRef, datacenterNameOf, declaration, dependOn, secret } from "./reference.ts";
 
 /** Inputs of a {@link MeshGateway}. `Known` are the datacenters that a program may name. */
@@ -51,9 +52,9 @@ const provider: pulumi.dynamic.ResourceProvider = {
  * const gateway = new mesh.MeshGateway("gateway-primary", { datacenter: dc1 });
  * ```
  */
-export class MeshGateway<Known extends string = string> extends pulumi.dynamic.Resource {
+export class MeshGateway<Known extends string = string> extends MeshResource {
   /** The type in stacks and policy packs. */
-  static readonly __pulumiType = "pulumi-nodejs:dynamic/isthmus:MeshGateway";
+  static override readonly __pulumiType: string = "pulumi-nodejs:dynamic/isthmus:MeshGateway";
 
   /** True for a MeshGateway of any copy of this package. */
   static override isInstance(value: unknown): value is MeshGateway {

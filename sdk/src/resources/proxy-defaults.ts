@@ -1,6 +1,7 @@
 /** The ProxyDefaults resource: what holds for every proxy of the federation. */
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 import type { MeshGatewayMode } from "../spec/shared.ts";
+import { MeshResource } from "./mesh-resource.ts";
 import { type DatacenterRef, datacenterNameOf, declaration, dependOn } from "./reference.ts";
 
 /** Inputs of {@link ProxyDefaults}. */
@@ -44,9 +45,9 @@ const provider: pulumi.dynamic.ResourceProvider = {
  * new mesh.ProxyDefaults("global", { datacenter: dc1, meshGateway: { mode: "local" } });
  * ```
  */
-export class ProxyDefaults<Known extends string = string> extends pulumi.dynamic.Resource {
+export class ProxyDefaults<Known extends string = string> extends MeshResource {
   /** The type in stacks and policy packs. */
-  static readonly __pulumiType = "pulumi-nodejs:dynamic/isthmus:ProxyDefaults";
+  static override readonly __pulumiType: string = "pulumi-nodejs:dynamic/isthmus:ProxyDefaults";
 
   /** True for a ProxyDefaults of any copy of this package. */
   static override isInstance(value: unknown): value is ProxyDefaults {

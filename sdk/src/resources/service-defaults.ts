@@ -1,6 +1,7 @@
 /** The ServiceDefaults resource: what holds for every instance of one service. */
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 import type { MeshGatewayMode } from "../spec/shared.ts";
+import { MeshResource } from "./mesh-resource.ts";
 import { type DatacenterRef, datacenterNameOf, declaration, dependOn } from "./reference.ts";
 import type { ServiceRef } from "./service-registration.ts";
 
@@ -65,9 +66,9 @@ const nameOf = (service: ServiceRef): string => (typeof service === "string" ? s
  * new mesh.ServiceDefaults("web", { datacenter: dc1, meshGateway: { mode: "remote" } });
  * ```
  */
-export class ServiceDefaults<Known extends string = string> extends pulumi.dynamic.Resource {
+export class ServiceDefaults<Known extends string = string> extends MeshResource {
   /** The type in stacks and policy packs. */
-  static readonly __pulumiType = "pulumi-nodejs:dynamic/isthmus:ServiceDefaults";
+  static override readonly __pulumiType: string = "pulumi-nodejs:dynamic/isthmus:ServiceDefaults";
 
   /** True for a ServiceDefaults of any copy of this package. */
   static override isInstance(value: unknown): value is ServiceDefaults {

@@ -1,7 +1,8 @@
 /** The ServiceRegistration resource: a service, its sidecar and, if wanted, the program behind it. */
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 import type { DeclaredUpstream } from "../check-program.ts";
 import type { MeshGatewayMode } from "../spec/shared.ts";
+import { MeshResource } from "./mesh-resource.ts";
 import { type DatacenterRef, datacenterNameOf, declaration, dependOn, plain, secret } from "./reference.ts";
 
 /** A service: the resource itself or its name. */
@@ -158,10 +159,9 @@ function declaredUpstream(upstream: ReturnType<typeof upstreamInputs>): Declared
  * });
  * ```
  */
-export class ServiceRegistration<Own extends string = string, Known extends string = string> extends pulumi.dynamic
-  .Resource {
+export class ServiceRegistration<Own extends string = string, Known extends string = string> extends MeshResource {
   /** The type in stacks and policy packs. */
-  static readonly __pulumiType = "pulumi-nodejs:dynamic/isthmus:ServiceRegistration";
+  static override readonly __pulumiType: string = "pulumi-nodejs:dynamic/isthmus:ServiceRegistration";
 
   /** True for a ServiceRegistration of any copy of this package. */
   static override isInstance(value: unknown): value is ServiceRegistration {

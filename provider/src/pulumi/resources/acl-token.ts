@@ -11,7 +11,8 @@ import { within } from "../waiting.ts";
 
 const specOf = (props: Props): AclTokenSpec => props as AclTokenSpec;
 
-function accessorOf({ owner }: AclTokenSpec): string {
+/** Accessor of the token that this resource makes. */
+export function accessorOf({ owner }: AclTokenSpec): string {
   return accessorFor(owner.mesh, owner.project, owner.stack, "acl-token", owner.resource);
 }
 

@@ -103,11 +103,19 @@ function processOf(placement: Placement, revision: string): ProcessSpec {
   };
 }
 
+function configText(spec: DatacenterSpec, placement: Placement, join: ControlPlaneConfig["join"]): string {
+  return JSON.stringify(configOf(spec, placement, join), null, 2);
+}
+
+function revisionOf(config: string): string {
+  return createHash("sha256").update(config).digest("hex").slice(0, 16);
+}
+
 /** Writes the configuration; returns its revision. */
 async function configure(spec: DatacenterSpec, runtime: Runtime, placement: Placement, context: HandlerContext) {
-  const content = JSON.stringify(configOf(spec, placement, await joinOf(spec, context)), null, 2);
+  const content = configText(spec, placement, await joinOf(spec, context));
   await runtime.putFiles(unitOf(spec), [{ path: "config.json", content }]);
-  return createHash("sha256").update(content).digest("hex").slice(0, 16);
+  return revisionOf(content);
 }
 
 /** The former revision if the configuration in the unit is still right: then nobody else has to answer. */
@@ -135,6 +143,16 @@ async function reconcile(spec: DatacenterSpec, olds: Props | undefined, context:
   const status = await whileRunning(`datacenter "${spec.name}"`, { runtime, unit, started }, context, () =>
     awaitReady(api, context, spec.name, said),
   );
+  return await outputsOf(spec, placement, status, api, revision);
+}
+
+async function outputsOf(
+  spec: DatacenterSpec,
+  placement: Placement,
+  status: StatusResponse,
+  api: ApiClient,
+  revision: string,
+): Promise<Props> {
   const join = await orUndefined(api.get<JoinResponse>("/v1/isthmus/join"));
   return {
     ...(spec as unknown as Props),
@@ -145,6 +163,28 @@ async function reconcile(spec: DatacenterSpec, olds: Props | undefined, context:
     revision,
     running: true,
   };
+}
+
+/**
+ * Outputs of a datacenter that runs and was started by this version with these inputs, which the digest of its process
+ * tells; undefined when it is not there.
+ * @throws {MeshError} `conflict` when it runs with others.
+ */
+export async function recogniseDatacenter(inputs: Props, context: HandlerContext): Promise<Props | undefined> {
+  const spec = specOf(inputs);
+  const found = await inspectUnit(unitOf(spec), inputs, context);
+  if (!found) return undefined;
+  const { placement } = found.state;
+  const content = configText(spec, placement, await joinOf(spec, context));
+  const revision = revisionOf(content);
+  if (await isOutdated(found, { revision })) {
+    throw new MeshError(
+      "conflict",
+      `datacenter "${spec.name}" runs with other settings than the defaults, or was started by another version of Isthmus; its settings cannot be read back, so only a datacenter with the defaults can be imported`,
+    );
+  }
+  using api = context.openApi(found.runtime, spec.owner.mesh, spec.name);
+  return await outputsOf(spec, placement, await api.get<StatusResponse>("/v1/isthmus/status"), api, revision);
 }
 
 /** Whether the control plane that runs is another than would be started now: this version of Isthmus brings a new one. */
@@ -187,7 +227,7 @@ async function inPrimary(
 const linkGoneMs = 10_000;
 
 async function forget(api: ApiClient, name: string, context: HandlerContext): Promise<void> {
-  const limits = { now: context.now, deadlineMs: Math.min(context.deadlineMs, linkGoneMs) };
+  const limits = { ...context, deadlineMs: Math.min(context.deadlineMs, linkGoneMs) };
   await until(`datacenter "${name}" to be forgotten`, limits, async () => {
     try {
       await api.delete(`/v1/isthmus/datacenters/${encodeURIComponent(name)}`);

@@ -51,8 +51,10 @@ async function reconcile(spec: MeshGatewaySpec, olds: Props | undefined, context
       registration,
       token === undefined ? {} : { token },
     );
+    // A certificate lives as long as the token that it was issued for.
+    const standing = olds?.["token"] === spec.token ? certificateOf(olds) : undefined;
     const certificate = await ensureProxy(
-      { runtime, api, unit, placement, proxyId: spec.name, token, certificate: certificateOf(olds) },
+      { runtime, api, unit, placement, proxyId: spec.name, token, certificate: standing },
       context,
     );
     return {

@@ -58,12 +58,11 @@ async function reconcileUnit(
   const settled = await ensurePlacement(spec, access);
   if (settled.wan !== placement.wan) await register(spec, settled, token, access);
   const sidecar = spec.connect?.sidecarService;
+  // A certificate lives as long as the token that it was issued for.
+  const certificate = olds?.["token"] === spec.token ? certificateOf(olds) : undefined;
   const [proxy, program] = await Promise.allSettled([
     sidecar
-      ? ensureProxy(
-          { runtime, api, unit, placement: settled, proxyId: proxyIdOf(spec), token, certificate: certificateOf(olds) },
-          context,
-        )
+      ? ensureProxy({ runtime, api, unit, placement: settled, proxyId: proxyIdOf(spec), token, certificate }, context)
       : runtime.removeProcess(unit, "proxy"),
     ensureProgram(spec, unit, runtime, settled, context),
   ]);

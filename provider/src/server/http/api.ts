@@ -127,7 +127,12 @@ export function createApi(deps: ApiDependencies): Api {
         .catch((error: unknown) => failure(deps, error, path))
         .then((reply) => {
           metrics.answered(request.method ?? "", path, reply.status ?? 200, deps.clock.now() - started);
-          send(deps, request, response, reply);
+          send(
+            deps,
+            request,
+            response,
+            closed ? { ...reply, headers: { ...reply.headers, Connection: "close" } } : reply,
+          );
         })
         .catch((error: unknown) => {
           deps.log.error({ path, error: toMeshError(error).message }, "an answer could not be sent");

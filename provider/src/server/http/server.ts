@@ -41,7 +41,7 @@ export interface ApiServer {
   readonly port: number;
   /** New connections get the new certificate; those that are open keep theirs. Nothing happens on a Unix socket. */
   renew(certificate: ServerCertificate): void;
-  /** Stops listening and ends every connection. */
+  /** Stops listening and ends every connection; requests under way have half a second to be answered. */
   close(): Promise<void>;
 }
 
@@ -126,9 +126,19 @@ function listen(server: Server, start: (done: () => void) => void): Promise<void
   });
 }
 
+/** Time in milliseconds that requests under way have to be answered when a server stops. */
+const farewellMs = 500;
+
 function close(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
+    const cut = setTimeout(() => {
+      server.closeAllConnections();
+      resolve();
+    }, farewellMs);
+    server.close(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+    server.closeIdleConnections();
   });
 }
