@@ -109,8 +109,10 @@ export function federationSuite(kind: "docker" | "local", extra?: (federation: (
       }
     });
 
-    test("denying the intention refuses the connection, allowing it lets it pass", async () => {
+    test("denying the intention ends and refuses connections, allowing it lets them pass", async () => {
+      const talk = await converse(runtime, web(), 8181);
       await project.up({ intention: "deny" });
+      await eventually("the open connection ends", () => talk.broken() !== undefined, 3_000);
       assert.deepEqual(await say(runtime, web(), 8181, "denied"), { text: "", ended: true });
       await project.up();
       await echoes("allowed");

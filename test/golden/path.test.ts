@@ -52,6 +52,7 @@ before(async () => {
     bindPort: ports[service],
     protocol: "tcp" as const,
     connectTimeoutMs: 1000,
+    denials: 0,
     endpoints: at(gatewayPort),
   });
   await start({ ...socat, callers: { named: [{ service: "web", allow: true }], others: "deny" } });

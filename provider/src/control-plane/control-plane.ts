@@ -23,6 +23,7 @@ import { resourceSet } from "../xds/resource-set.ts";
 import { createAclOperations } from "./acl-operations.ts";
 import { createAuthenticator } from "./authenticator.ts";
 import { createCatalogIndex } from "./catalog-index.ts";
+import { createDenials } from "./denials.ts";
 import { createFederation } from "./federation.ts";
 import { gauges } from "./gauges.ts";
 import { createHealthTarget } from "./health-target.ts";
@@ -114,6 +115,7 @@ export async function startControlPlane(
       defaultPolicy: config.acl.enabled ? config.acl.defaultPolicy : "allow",
       centralConfig: config.enableCentralServiceConfig,
       leaf: leaves.leaf,
+      denials: createDenials(store, onError),
     },
     resourceSet,
     (proxyId, error) =>

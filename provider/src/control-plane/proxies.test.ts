@@ -5,6 +5,7 @@ import type { EncodedResource, ProxySnapshot, ResourceSet, SidecarSnapshot } fro
 import type { CheckRecord, ImportedServiceRecord, LeafRecord, ServiceRecord } from "../model/records.ts";
 import { createMemoryStore } from "../store/memory.ts";
 import { createCatalogIndex } from "./catalog-index.ts";
+import { createDenials } from "./denials.ts";
 import { createProxies } from "./proxies.ts";
 
 const leaf: LeafRecord = {
@@ -101,6 +102,7 @@ async function world() {
       defaultPolicy: "deny",
       centralConfig: true,
       leaf: (service) => store.get("leaf", service)?.value,
+      denials: createDenials(store, (error) => assert.fail(String(error))),
     },
     asSet,
     (_proxy, error) => assert.fail(String(error)),

@@ -1,7 +1,8 @@
 /** From the catalog to one proxy's snapshot. Pure: everything is read through a reader that may note what was read. */
-import { callerDecisions } from "../model/intention.ts";
+import { callerDecisions, isAllowed } from "../model/intention.ts";
 import { resolveMeshGatewayMode } from "../model/mesh-gateway-mode.ts";
 import type {
+  CallerDecisions,
   Endpoint,
   MeshGatewaySnapshot,
   ProxyCheck,
@@ -18,6 +19,7 @@ import type {
   ServiceRecord,
   Upstream,
 } from "../model/records.ts";
+import type { Pair } from "./denials.ts";
 import { proxyChecks } from "./proxy-checks.ts";
 
 /** What a snapshot is made of. The control plane's reader notes each call as a topic that the proxy depends on. */
@@ -36,6 +38,8 @@ export interface CatalogReader {
   gatewaysOf(datacenter: string): readonly ImportedServiceRecord[];
   otherDatacenters(): readonly string[];
   leaf(service: string): LeafRecord | undefined;
+  /** How often the pair went from allowed to denied, this time included. */
+  denials(pair: Pair, allowed: boolean): number;
   roots(): readonly string[];
 }
 
@@ -78,15 +82,16 @@ function sidecarSnapshot(proxy: ServiceRecord, reader: CatalogReader): SnapshotR
     },
     leaf: { chain: leaf.Chain.join(""), privateKey: leaf.PrivateKey },
     roots,
-    callers: callerDecisions(
-      reader.config("service-intentions", service),
-      reader.config("service-intentions", "*"),
-      reader.defaultPolicy,
-    ),
+    callers: callersOf(service, reader),
     upstreams,
     checks: checks(proxy, reader),
   };
   return { snapshot, warnings };
+}
+
+function callersOf(service: string, reader: CatalogReader): CallerDecisions {
+  const exact = reader.config("service-intentions", service);
+  return callerDecisions(exact, reader.config("service-intentions", "*"), reader.defaultPolicy);
 }
 
 function upstreamSnapshot(
@@ -106,9 +111,12 @@ function upstreamSnapshot(
   const endpoints = remote
     ? remoteEndpoints(proxy, upstream, datacenter, reader, own, warnings)
     : localEndpoints(service, reader);
+  const source = config.DestinationServiceName ?? "";
+  const allowed = isAllowed(callersOf(service, reader), source);
   return {
     service,
     datacenter,
+    denials: reader.denials({ source, destination: service, datacenter }, allowed),
     bindAddress: upstream.LocalBindAddress ?? "127.0.0.1",
     bindPort: upstream.LocalBindPort,
     protocol: "tcp",

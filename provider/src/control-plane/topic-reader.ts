@@ -2,6 +2,7 @@
 import type { LeafRecord } from "../model/records.ts";
 import type { Store } from "../store/store.ts";
 import type { CatalogIndex, Topic } from "./catalog-index.ts";
+import type { Denials } from "./denials.ts";
 import type { CatalogReader } from "./snapshot.ts";
 
 /** What the reader reads, apart from the topics. */
@@ -14,6 +15,7 @@ export interface ReaderSources {
   readonly centralConfig: boolean;
   /** The service's current leaf; undefined starts issuing one, whose arrival is a commit. */
   readonly leaf: (service: string) => LeafRecord | undefined;
+  readonly denials: Denials;
 }
 
 export function topicReader(sources: ReaderSources, topics: Set<Topic>): CatalogReader {
@@ -61,6 +63,7 @@ export function topicReader(sources: ReaderSources, topics: Set<Topic>): Catalog
         .map((record) => record.key)
         .filter((name) => name !== sources.datacenter);
     },
+    denials: sources.denials,
     leaf: (service) => {
       topics.add(`leaf:${service}`);
       return sources.leaf(service);

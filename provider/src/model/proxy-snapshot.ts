@@ -35,6 +35,8 @@ export interface UpstreamSnapshot {
   readonly bindPort: number;
   readonly protocol: "tcp";
   readonly connectTimeoutMs: number;
+  /** How often this pair went from allowed to denied: when it grows, the pair's open connections end. */
+  readonly denials: number;
   /** Sidecars of the service (mode none or same datacenter) or gateways (local: ours at LAN address, remote: theirs at WAN address). */
   readonly endpoints: readonly Endpoint[];
 }

@@ -15,6 +15,7 @@ const upstream = {
   bindPort: 8181,
   protocol: "tcp",
   connectTimeoutMs: 5000,
+  denials: 0,
   endpoints: [{ address: "10.0.0.2", port: 8443, healthy: true }],
 } as const;
 
@@ -125,6 +126,11 @@ const changes: readonly { what: string; to: SidecarSnapshot; renews: readonly st
     what: "an endpoint",
     to: { ...sidecar, upstreams: [{ ...upstream, endpoints: [] }] },
     renews: [`ClusterLoadAssignment ${sni}`],
+  },
+  {
+    what: "a denial of the pair: its listener, whose chain is named anew",
+    to: { ...sidecar, upstreams: [{ ...upstream, denials: 1 }] },
+    renews: ["Listener socat:127.0.0.1:8181"],
   },
   { what: "the leaf", to: { ...sidecar, leaf: { chain: "NEW", privateKey: "NEW" } }, renews: ["Secret leaf"] },
   {

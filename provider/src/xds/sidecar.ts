@@ -60,7 +60,7 @@ function upstreamSide(
   sni: string,
   first: boolean,
 ): readonly PlannedResource[] {
-  const { service, datacenter, bindAddress: address, bindPort: port, connectTimeoutMs } = upstream;
+  const { service, datacenter, bindAddress: address, bindPort: port, connectTimeoutMs, denials } = upstream;
   const cluster = first ? sni : `${address}:${port}~${sni}`;
   const secret = destinationSecret(sni);
   const endpoints = upstream.endpoints.map((one) => ({ address: one.address, port: one.port, healthy: one.healthy }));
@@ -74,6 +74,7 @@ function upstreamSide(
       address,
       port,
       cluster,
+      denials,
     }),
   ];
   if (!first) return resources;

@@ -5,6 +5,10 @@ import type { ListenerSchema } from "../gen/envoy/config/listener/v3/listener_pb
 import { socketAddress } from "./address.ts";
 import { tcpProxy } from "./tcp-proxy.ts";
 
+/**
+ * @param input.denials names the filter chain: a new name makes Envoy end the chain's open connections after its drain
+ *   time, which are this application's to this destination and nobody else's.
+ */
 export function upstreamListener(
   name: string,
   input: {
@@ -13,6 +17,7 @@ export function upstreamListener(
     readonly address: string;
     readonly port: number;
     readonly cluster: string;
+    readonly denials: number;
   },
 ): MessageInitShape<typeof ListenerSchema> {
   const statPrefix = `upstream.${input.service}.default.${input.datacenter}`;
@@ -20,6 +25,6 @@ export function upstreamListener(
     name,
     address: socketAddress(input.address, input.port),
     trafficDirection: TrafficDirection.OUTBOUND,
-    filterChains: [{ filters: [tcpProxy(statPrefix, input.cluster, "connected")] }],
+    filterChains: [{ name: `denials-${input.denials}`, filters: [tcpProxy(statPrefix, input.cluster, "connected")] }],
   };
 }
