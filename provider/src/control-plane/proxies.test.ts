@@ -230,6 +230,7 @@ test("one proxy that cannot be computed or told keeps no other from its resource
       trustDomain: () => "td.consul",
       defaultPolicy: "deny",
       centralConfig: true,
+      denials: () => 0,
       leaf: (service) => ({ ...leaf, Service: service }),
     },
     (snapshot) => {

@@ -11,6 +11,7 @@ import { withControlPlane } from "../control-plane-access.ts";
 import { accessorFor } from "../own-token.ts";
 import { recogniseDatacenter } from "../resources/datacenter.ts";
 import { allRunning, inspectUnit } from "../unit-lifecycle.ts";
+import { within } from "../waiting.ts";
 import type { Noun } from "./noun.ts";
 
 /** Undefined when there is no such thing. */
@@ -257,4 +258,21 @@ export async function adopt(
   const match = pattern.exec(id);
   if (!match) throw new MeshError("invalid", `"${id}" is no ID of a ${noun.name}; IDs have the form ${form}`);
   return await adoptNoun(match.slice(1), owner, context, noun.handler);
+}
+
+/**
+ * Inputs of something that runs as they are in force now, where what runs shows them: what somebody changed by hand is
+ * drift, property by property. Empty where nothing can be told within `diffMs`.
+ */
+export async function inputsInForce(noun: Noun, props: Props, context: HandlerContext): Promise<Props> {
+  if (noun.name !== "MeshGateway") return {};
+  const { datacenter, name, owner } = props as { datacenter: string; name: string; owner: OwnerSpec };
+  const seen = await within(context.diffMs, async () => {
+    const found = await inspectUnit({ mesh: owner.mesh, datacenter, role: "mesh-gateway", name }, props, context);
+    if (!found) return undefined;
+    using api = context.openApi(found.runtime, owner.mesh, datacenter);
+    const gateway = await registered(api, name);
+    return gateway && gatewayInputs(gateway, found.state.placement);
+  });
+  return seen ?? {};
 }

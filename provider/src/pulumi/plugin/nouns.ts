@@ -16,7 +16,7 @@ import { z } from "zod";
 import { MeshError } from "../../model/errors.ts";
 import type { Props } from "../context.ts";
 import { aclPolicy } from "../resources/acl-policy.ts";
-import { aclToken, accessorOf } from "../resources/acl-token.ts";
+import { accessorOf, aclToken } from "../resources/acl-token.ts";
 import { datacenter } from "../resources/datacenter.ts";
 import { intention } from "../resources/intention.ts";
 import { meshGateway } from "../resources/mesh-gateway.ts";
@@ -45,12 +45,23 @@ const all: readonly Noun[] = [
       wanAddress: z.string().describe("Address of the control plane for other datacenters."),
       controlRoot: z
         .string()
-        .describe("Root certificate (PEM) of the control plane's own CA, by which its API, proxies and other datacenters know it.")
+        .describe(
+          "Root certificate (PEM) of the control plane's own CA, by which its API, proxies and other datacenters know it.",
+        )
         .optional(),
       revision: z.string().describe("Digest of the control plane's configuration."),
     }),
     secrets: [],
-    stables: ["name", "primaryDatacenter", "runtime", "owner", "trustDomain", "lanAddress", "wanAddress", "controlRoot"],
+    stables: [
+      "name",
+      "primaryDatacenter",
+      "runtime",
+      "owner",
+      "trustDomain",
+      "lanAddress",
+      "wanAddress",
+      "controlRoot",
+    ],
     foretell: () => ({ running: true }),
   },
   {
@@ -85,7 +96,9 @@ const all: readonly Noun[] = [
       running: runningOutput,
       lanAddress: z
         .string()
-        .describe("Address in its datacenter, at which its sidecar is reached; absent for a service that something else runs.")
+        .describe(
+          "Address in its datacenter, at which its sidecar is reached; absent for a service that something else runs.",
+        )
         .optional(),
       proxyId: z.string().describe("Id of its sidecar in the catalog; absent without one.").optional(),
       certificate: certificateOutput.optional(),
@@ -96,7 +109,8 @@ const all: readonly Noun[] = [
   },
   {
     name: "ProxyDefaults",
-    description: "The `proxy-defaults` entry, called `global`: what holds for every proxy of the federation. There is one.",
+    description:
+      "The `proxy-defaults` entry, called `global`: what holds for every proxy of the federation. There is one.",
     handler: proxyDefaults,
     schema: proxyDefaultsSchema,
     outputs: noOutputs,
@@ -163,13 +177,12 @@ function foretellService(spec: ServiceRegistrationSpec): Props {
 }
 
 /** Every kind of resource, by its type: `isthmus:index:Datacenter`. */
-export const nouns: ReadonlyMap<string, Noun> = new Map(
-  all.map((noun) => [`${packageName}:index:${noun.name}`, noun]),
-);
+export const nouns: ReadonlyMap<string, Noun> = new Map(all.map((noun) => [`${packageName}:index:${noun.name}`, noun]));
 
 /** @throws {MeshError} `not_found` for a type that there is not. */
 export function nounOf(type: string): Noun {
   const noun = nouns.get(type);
-  if (!noun) throw new MeshError("not_found", `there is no resource ${type}; there are ${[...nouns.keys()].join(", ")}`);
+  if (!noun)
+    throw new MeshError("not_found", `there is no resource ${type}; there are ${[...nouns.keys()].join(", ")}`);
   return noun;
 }
