@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import { anonymousSecret } from "../acl/builtin.ts";
 import { controlServerName } from "../ca/control-ca.ts";
-import { createFederationClient } from "../federation/client.ts";
+import { createFederationClient, type FederationClient } from "../federation/client.ts";
 import { createFederationServer, type FederationServer } from "../federation/server.ts";
 import type { Authorizer } from "../model/authorizer.ts";
 import { MeshError } from "../model/errors.ts";
@@ -52,6 +52,9 @@ interface FederationDeps {
   readonly log: Logger;
 }
 
+/** How long a request for an intermediate waits for the link, in milliseconds. */
+const linkedWithinMs = 5_000;
+
 /** How long a write that was forwarded may take to come back by replication. */
 const replicatedWithinMs = 10_000;
 
@@ -92,7 +95,10 @@ function secondary(deps: FederationDeps, join: NonNullable<ControlPlaneConfig["j
     return { status: answer.status, headers: answer.headers, body: Buffer.from(answer.body, "utf8") };
   };
   return {
-    signIntermediate: client.signIntermediate,
+    signIntermediate: async (csr) => {
+      await linked(client);
+      return await client.signIntermediate(csr);
+    },
     primaryLink: { forward, awaitReplicated: (index) => client.awaitIndex(index, replicatedWithinMs) },
     replication: client.status,
     connected: () => [],
@@ -104,6 +110,23 @@ function secondary(deps: FederationDeps, join: NonNullable<ControlPlaneConfig["j
     replaceCertificate: () => {},
     close: client.close,
   };
+}
+
+/** Resolves once the link is up, or after a while: whoever asks then hears why it is not. */
+function linked(client: FederationClient): Promise<void> {
+  if (client.status().Connected) return Promise.resolve();
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      clearTimeout(timer);
+      stop();
+      resolve();
+    };
+    const stop = client.onStatus(() => {
+      if (client.status().Connected) finish();
+    });
+    const timer = setTimeout(finish, linkedWithinMs);
+    timer.unref();
+  });
 }
 
 function primary(deps: FederationDeps): Federation {

@@ -1,5 +1,6 @@
 /** Schemas that several nouns share: names, ports, durations, modes, ownership. Pure. */
 import { z } from "zod";
+import { meshIdPattern } from "./mesh-id.ts";
 
 /** A value as an error message shows it, short. */
 export function show(value: unknown): string {
@@ -96,9 +97,6 @@ const pathSchema = z
 
 /** Files by path. */
 export const filesSchema = z.record(pathSchema, z.string());
-
-/** The eight lower-case hexadecimal characters that tell one mesh from another on the same machine. */
-export const meshIdPattern = /^[0-9a-f]{8}$/;
 
 /** Whose a resource is; written by the constructors, never by users. Only a unit with the same four is adopted. */
 export const ownerSchema = strict({
