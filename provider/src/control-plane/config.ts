@@ -15,7 +15,7 @@ const schema = z.strictObject({
   bind: z.array(z.string()).min(1),
   lanAddress: z.string().min(1),
   wanAddress: z.string().min(1),
-  ports: z.strictObject({ https: port, grpcTls: port, server: port }),
+  ports: z.strictObject({ https: port, grpcTls: z.union([port, z.literal(-1)]), server: port }),
   connect: z.strictObject({ enabled: z.boolean() }),
   enableCentralServiceConfig: z.boolean(),
   network: z.enum(["isolated", "routed"]).optional(),

@@ -274,7 +274,7 @@ export async function startControlPlane(
     .start()
     .then(() => readiness.changed())
     .catch(onError);
-  for (const host of config.bind) await xds.listen(host, config.ports.grpcTls);
+  if (config.ports.grpcTls > 0) for (const host of config.bind) await xds.listen(host, config.ports.grpcTls);
   readiness.listening();
   log.info({ datacenter, primary: config.primaryDatacenter }, "control plane is listening");
 

@@ -83,6 +83,7 @@ export interface ControlPlaneConfig {
   readonly lanAddress: string;
   /** Address that other datacenters dial. */
   readonly wanAddress: string;
+  /** `grpcTls` -1: no xDS server. */
   readonly ports: { readonly https: number; readonly grpcTls: number; readonly server: number };
   readonly connect: { readonly enabled: boolean };
   readonly enableCentralServiceConfig: boolean;
