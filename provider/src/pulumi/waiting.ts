@@ -19,7 +19,9 @@ export async function until<T>(
   const end = context.now() + context.deadlineMs;
   let failure: unknown;
   for (let wait = pause.first; ; wait = Math.min(wait * 2, pause.longest)) {
-    if (context.signal?.aborted) throw new MeshError("unavailable", `${what}: cancelled`);
+    if (context.signal?.aborted) {
+      throw new MeshError("unavailable", `${what}: ${(context.signal.reason as Error).message}`);
+    }
     try {
       const result = await orAborted(attempt(), context.signal);
       if (result !== undefined) return result;

@@ -8,11 +8,13 @@ export const policyNameSchema = z.string().regex(/^[A-Za-z0-9_-]{1,128}$/, {
 });
 
 export const aclPolicySchema = strict({
-  datacenter: nameSchema("datacenter"),
-  name: policyNameSchema,
-  /** HCL or JSON. */
-  rules: z.string().min(1, { error: 'is empty; write for example service_prefix "" { policy = "read" }' }),
-  description: z.string().default(""),
+  datacenter: nameSchema("datacenter").describe("Through which datacenter it is written; it holds in all of them."),
+  name: policyNameSchema.describe("Its name, by which tokens refer to it. By default the logical name."),
+  rules: z
+    .string()
+    .min(1, { error: 'is empty; write for example service_prefix "" { policy = "read" }' })
+    .describe('Rules, as HCL or JSON: `service_prefix "" { policy = "read" }`.'),
+  description: z.string().default("").describe("Free text."),
   owner: ownerSchema,
 });
 

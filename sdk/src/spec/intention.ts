@@ -3,13 +3,19 @@ import { z } from "zod";
 import { nameSchema, ownerSchema, problemAt, serviceOrWildcardSchema, show, strict } from "./shared.ts";
 
 export const intentionSchema = strict({
-  datacenter: nameSchema("datacenter"),
-  source: serviceOrWildcardSchema,
-  destination: serviceOrWildcardSchema,
-  action: z.enum(["allow", "deny"], {
-    error: (issue) => `${show(issue.input)} is no action; use "allow" or "deny"`,
-  }),
-  description: z.string().max(512, { error: "is longer than 512 characters; shorten it" }).default(""),
+  datacenter: nameSchema("datacenter").describe("Through which datacenter it is written; it holds in all of them."),
+  source: serviceOrWildcardSchema.describe('Who calls: a service, or "*" for every one.'),
+  destination: serviceOrWildcardSchema.describe('Who is called: a service, or "*" for every one.'),
+  action: z
+    .enum(["allow", "deny"], {
+      error: (issue) => `${show(issue.input)} is no action; use "allow" or "deny"`,
+    })
+    .describe("Whether the call is allowed."),
+  description: z
+    .string()
+    .max(512, { error: "is longer than 512 characters; shorten it" })
+    .default("")
+    .describe("Free text."),
   owner: ownerSchema,
 }).check((context) => {
   const { source, destination } = context.value;

@@ -19,7 +19,7 @@ const ipSchema = z.union([z.ipv4(), z.ipv6()], { error: (issue) => `${show(issue
 
 /** An upstream: a local port behind which another service answers. */
 export const upstreamSchema = strict({
-  destinationName: nameSchema("service"),
+  destinationName: nameSchema("service").describe("The service to reach."),
   destinationType: z
     .literal("service", {
       error: (issue) =>
@@ -27,28 +27,38 @@ export const upstreamSchema = strict({
           ? "prepared queries are not supported; name a service and, if it is elsewhere, its datacenter"
           : `${show(issue.input)} is no destination type; only "service" is supported`,
     })
-    .default("service"),
+    .default("service")
+    .describe('Only "service".'),
   destinationNamespace: z
     .literal("default", {
       error: (issue) => `${show(issue.input)} is no namespace here; there is only "default", so leave it out`,
     })
-    .default("default"),
-  datacenter: nameSchema("datacenter").optional(),
-  localBindPort: portSchema,
-  localBindAddress: ipSchema.optional(),
-  meshGateway: meshGatewaySchema.optional(),
-  config: opaqueSchema.default({}),
+    .default("default")
+    .describe('Only "default".'),
+  datacenter: nameSchema("datacenter").optional().describe("Where the service is. By default the own datacenter."),
+  localBindPort: portSchema.describe("Port at which the service's program dials it."),
+  localBindAddress: ipSchema
+    .optional()
+    .describe(
+      "Address at which it is dialled. By default the one that only this service can dial (127.0.0.1 in a container).",
+    ),
+  meshGateway: meshGatewaySchema
+    .optional()
+    .describe("Way to another datacenter. It goes before every other place where a mode can be set."),
+  config: opaqueSchema.default({}).describe("Options for the upstream's Envoy configuration, as Consul takes them."),
 });
 export type UpstreamSpec = z.infer<typeof upstreamSchema>;
 
 const checkSchema = strict({
-  name: z.string().min(1).optional(),
-  tcp: z.string().optional(),
-  http: z.string().optional(),
-  method: z.string().optional(),
-  ttl: durationSchema.optional(),
-  interval: durationSchema.optional(),
-  timeout: durationSchema.optional(),
+  name: z.string().min(1).optional().describe("What it is called in the catalog."),
+  tcp: z.string().optional().describe("`host:port`; `localhost` is the service's own address."),
+  http: z.string().optional().describe("`http://host:port/path`; `localhost` is the service's own address."),
+  method: z.string().optional().describe("Method of an HTTP check; GET where nothing says otherwise."),
+  ttl: durationSchema
+    .optional()
+    .describe("The service reports itself; after this long without a report it is critical."),
+  interval: durationSchema.optional().describe("How often, as a Go duration (`10s`)."),
+  timeout: durationSchema.optional().describe("How long one try may take, as a Go duration."),
 }).check((context) => {
   const { tcp, http, ttl, interval } = context.value;
   const kinds = [tcp, http, ttl].filter((kind) => kind !== undefined).length;
@@ -64,14 +74,25 @@ const checkSchema = strict({
 export type CheckSpec = z.infer<typeof checkSchema>;
 
 const runShape = {
-  args: z.array(z.string()).default([]),
-  env: textMapSchema.default({}),
-  files: filesSchema.default({}),
-  secretFiles: filesSchema.default({}),
+  args: z
+    .array(z.string())
+    .default([])
+    .describe("Arguments. One that equals the path of a file is replaced by where the file is."),
+  env: textMapSchema
+    .default({})
+    .describe(
+      "Environment; it is public, so put secrets into secretFiles. Added to it: `ISTHMUS_SERVICE_ADDRESS` and `ISTHMUS_SERVICE_PORT`, where to listen, `ISTHMUS_DIRECTORY`, where the files are, and `ISTHMUS_UPSTREAM_<NAME>`, `host:port` of each upstream.",
+    ),
+  files: filesSchema.default({}).describe("Text files by relative path."),
+  secretFiles: filesSchema.default({}).describe("Like files, and secret in the stack's state."),
 };
 
 const runSchema = strict(
-  { command: z.string().min(1).optional(), image: z.string().min(1).optional(), ...runShape },
+  {
+    command: z.string().min(1).optional().describe("A command; `node` is always there."),
+    image: z.string().min(1).optional().describe("An image instead of a command (Docker only)."),
+    ...runShape,
+  },
   '{ command: "node", args: ["app.js"] } or { image: "name:tag" }',
 ).check((context) => {
   const { command, image, files, secretFiles } = context.value;
@@ -86,9 +107,11 @@ const runSchema = strict(
 export type RunSpec = z.infer<typeof runSchema>;
 
 const proxySchema = strict({
-  upstreams: z.array(upstreamSchema).default([]),
-  meshGateway: meshGatewaySchema.optional(),
-  config: opaqueSchema.default({}),
+  upstreams: z.array(upstreamSchema).default([]).describe("Local ports behind which other services answer."),
+  meshGateway: meshGatewaySchema
+    .optional()
+    .describe("Way to other datacenters for all upstreams that do not say otherwise."),
+  config: opaqueSchema.default({}).describe("Options for Envoy, as Consul takes them."),
 }).check((context) => {
   const seen = new Map<string, number>();
   context.value.upstreams.forEach((upstream, index) => {
@@ -102,20 +125,44 @@ const proxySchema = strict({
   });
 });
 
-const sidecarSchema = strict({ port: portSchema.default(20000), proxy: proxySchema.prefault({}) });
+const sidecarSchema = strict({
+  port: portSchema.default(20000).describe("Port at which other proxies reach it."),
+  proxy: proxySchema.prefault({}).describe("What it does for the service."),
+});
 export type SidecarSpec = z.infer<typeof sidecarSchema>;
 
 export const serviceRegistrationSchema = strict({
-  datacenter: nameSchema("datacenter"),
-  name: nameSchema("service"),
-  port: portSchema,
-  tags: z.array(z.string()).default([]),
-  meta: metaSchema.default({}),
-  checks: z.array(checkSchema).default([]),
-  run: runSchema.optional(),
-  connect: strict({ sidecarService: sidecarSchema.optional() }, "{ sidecarService: {} }").optional(),
-  token: z.string().min(1).optional(),
-  allowDirect: z.boolean().default(false),
+  datacenter: nameSchema("datacenter").describe("Where it runs: the name of a datacenter."),
+  name: nameSchema("service").describe("Name in the catalog. By default the logical name."),
+  port: portSchema.describe("Port on which the service's program listens."),
+  tags: z.array(z.string()).default([]).describe("Tags in the catalog."),
+  meta: metaSchema.default({}).describe("Free text by name, in the catalog; at most 64 pairs."),
+  checks: z
+    .array(checkSchema)
+    .default([])
+    .describe("How its health is found out: each with exactly one of tcp, http and ttl."),
+  run: runSchema.optional().describe("The program to run; absent for a service that something else runs."),
+  connect: strict(
+    {
+      sidecarService: sidecarSchema
+        .optional()
+        .describe("The proxy through which the service is reached and reaches others."),
+    },
+    "{ sidecarService: {} }",
+  )
+    .optional()
+    .describe("The sidecar; absent for a service outside the mesh."),
+  token: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Token it registers with. By default one of its own with just the rights it needs."),
+  allowDirect: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Accept that the program listens on more than its own loopback address, so that it can be dialled past its sidecar and its intentions.",
+    ),
   owner: ownerSchema,
 }).check((context) => {
   const { port, connect } = context.value;

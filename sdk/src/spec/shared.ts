@@ -70,9 +70,13 @@ export type MeshGatewayMode = (typeof meshGatewayModes)[number];
 /** `{ mode: "none" | "local" | "remote" }` */
 export const meshGatewaySchema = strict(
   {
-    mode: z.enum(meshGatewayModes, {
-      error: (issue) => `${show(issue.input)} is no mesh gateway mode; use "none", "local" or "remote"`,
-    }),
+    mode: z
+      .enum(meshGatewayModes, {
+        error: (issue) => `${show(issue.input)} is no mesh gateway mode; use "none", "local" or "remote"`,
+      })
+      .describe(
+        '"none": directly. "local": through a gateway of the own datacenter. "remote": through one of the other.',
+      ),
   },
   '{ mode: "local" }',
 );
@@ -100,13 +104,18 @@ export const filesSchema = z.record(pathSchema, z.string());
 
 /** Whose a resource is; written by the constructors, never by users. Only a unit with the same four is adopted. */
 export const ownerSchema = strict({
-  project: z.string(),
-  stack: z.string(),
-  resource: z.string(),
-  mesh: z.string().regex(meshIdPattern, {
-    error: (issue) => `${show(issue.input)} is no mesh id; set the configuration isthmus:mesh to 8 of 0-9 and a-f`,
-  }),
-});
+  project: z.string().describe("Pulumi project."),
+  stack: z.string().describe("Pulumi stack."),
+  resource: z.string().describe("Logical name of the resource."),
+  mesh: z
+    .string()
+    .regex(meshIdPattern, {
+      error: (issue) => `${show(issue.input)} is no mesh id; set the configuration isthmus:mesh to 8 of 0-9 and a-f`,
+    })
+    .describe("The mesh's id: 8 of 0-9 and a-f."),
+}).describe(
+  "Whose it is; only what has the same owner is found again. Filled in by constructors and by the provider, never by hand.",
+);
 export type OwnerSpec = z.infer<typeof ownerSchema>;
 
 /** A problem that refers to one property. */

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { checkSpec, datacenterSchema, type OwnerSpec, serviceRegistrationSchema } from "@isthmus/sdk/spec";
 import { MeshError } from "../../model/errors.ts";
-import type { ProxyStatus, StatusResponse } from "../../model/isthmus-api.ts";
+import type { StatusResponse } from "../../model/isthmus-api.ts";
 import type { AclTokenRecord, ServiceRecord } from "../../model/records.ts";
 import type { Placement, Runtime } from "../../runtime/runtime.ts";
 import { type ApiClient, orUndefined } from "../api-client.ts";
@@ -108,12 +108,8 @@ export function gatewayInputs(gateway: Registered, placement: Placement): Props 
   };
 }
 
-/** When a proxy's certificate ends; that it was made now lets it be renewed early rather than late. */
-async function certificateOf(api: ApiClient, proxyId: string, now: number): Promise<Props> {
-  const status = await orUndefined(api.get<ProxyStatus>(`/v1/isthmus/proxies/${encodeURIComponent(proxyId)}`));
-  const end = status?.Certificate?.NotAfter;
-  return end === undefined ? {} : { certificate: { issuedAt: now, notAfter: Date.parse(end) } };
-}
+/** When a proxy's certificate ends cannot be asked, so the next `up` renews it, which breaks no connection. */
+const dueCertificate = { issuedAt: 0, notAfter: 0 };
 
 async function adoptGateway(
   [datacenter, name]: readonly string[],
@@ -135,7 +131,7 @@ async function adoptGateway(
     remoteAddress: inputs["wanAddress"] ?? placement.wan ?? placement.lan,
     runtime: found.runtime.kind satisfies Runtime["kind"],
     running: allRunning(found.state, ["proxy"]),
-    ...(await certificateOf(api, name!, context.now())),
+    certificate: dueCertificate,
   };
   return { props, inputs };
 }

@@ -36,7 +36,6 @@ export interface PropertySpec extends TypeSpec {
 /** A named type in Pulumi's schema: an object or an enumeration. */
 export interface NamedType {
   readonly type: string;
-  readonly description?: string;
   readonly properties?: Readonly<Record<string, PropertySpec>>;
   readonly required?: readonly string[];
   readonly enum?: readonly { readonly value: string | number }[];
@@ -124,7 +123,6 @@ function typeOf(json: JsonSchema, name: string, types: Types): TypeSpec {
       }
       return types.ref(name, {
         type: "object",
-        ...(json.description !== undefined && { description: json.description }),
         properties: propertiesOf(json, name, [], types),
         required: json.required ?? [],
       });

@@ -18,6 +18,7 @@ import emptyPb from "google-protobuf/google/protobuf/empty_pb.js";
 import structPb from "google-protobuf/google/protobuf/struct_pb.js";
 import { MeshError } from "../../model/errors.ts";
 import type { HandlerContext, Props } from "../context.ts";
+import { cancellable } from "./cancellable.ts";
 import type { Engine } from "./engine.ts";
 import { grpcFailure, type StructObject } from "./failure.ts";
 import type { Noun } from "./noun.ts";
@@ -67,19 +68,32 @@ function sent(props: Props, secrets: readonly Path[]): Struct {
 /** How long an operation may take when the program does not say it, in milliseconds. */
 const readMs = 20_000;
 
+/** How much longer than its timeout an operation may take to say what it waited for, in milliseconds. */
+const lastWordMs = 250;
+
 /** Makes the service. */
 export function createProviderService(options: ServiceOptions): ProviderService {
   const cancelled = new AbortController();
+  const cancel = (): void => cancelled.abort(new Error("cancelled"));
   let engine = options.engine;
   let configuredMesh: string | undefined;
   const mesh = (): string | undefined => configuredMesh ?? options.projectMesh();
 
-  const contextFor = (urn: string, timeoutSeconds: number, defaultMs?: number): HandlerContext => ({
-    ...options.context,
-    deadlineMs: timeoutSeconds > 0 ? timeoutSeconds * 1000 : (defaultMs ?? options.context.deadlineMs),
-    signal: cancelled.signal,
-    log: (line) => engine.log(urn, line),
-  });
+  /** What an operation at a resource works with. At its timeout, and when all is cancelled, its waits end. */
+  const contextFor = (urn: string, timeoutSeconds: number, defaultMs = options.context.deadlineMs): HandlerContext => {
+    const deadlineMs = timeoutSeconds > 0 ? timeoutSeconds * 1000 : defaultMs;
+    const late = new AbortController();
+    setTimeout(() => late.abort(new Error(`not within ${deadlineMs} ms`)), deadlineMs + lastWordMs).unref();
+    const signal = AbortSignal.any([cancelled.signal, late.signal]);
+    return {
+      ...options.context,
+      deadlineMs,
+      signal,
+      openApi: (runtime, meshId, datacenter) =>
+        cancellable(options.context.openApi(runtime, meshId, datacenter), datacenter, signal),
+      log: (line) => engine.log(urn, line),
+    };
+  };
 
   /** One call: its answer or its error. `secrets` of an error's properties are those that the request had. */
   const answer =
@@ -281,9 +295,9 @@ export function createProviderService(options: ServiceOptions): ProviderService 
     }),
 
     cancel: answer(() => {
-      cancelled.abort();
+      cancel();
       return new emptyPb.Empty();
     }),
   };
-  return { handlers, cancel: () => cancelled.abort() };
+  return { handlers, cancel };
 }

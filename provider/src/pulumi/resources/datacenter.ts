@@ -1,6 +1,6 @@
 /** Handlers of Datacenter: the unit with its control plane, and joining the primary. */
-import { createHash } from "node:crypto";
 import { checkSpec, type DatacenterSpec, datacenterSchema, durationSeconds } from "@isthmus/sdk/spec";
+import { digestOf } from "../../model/digest.ts";
 import { isMeshError, MeshError } from "../../model/errors.ts";
 import type { ControlPlaneConfig, JoinResponse, StatusResponse } from "../../model/isthmus-api.ts";
 import type { Placement, ProcessSpec, Runtime, UnitState } from "../../runtime/runtime.ts";
@@ -103,19 +103,16 @@ function processOf(placement: Placement, revision: string): ProcessSpec {
   };
 }
 
-function configText(spec: DatacenterSpec, placement: Placement, join: ControlPlaneConfig["join"]): string {
-  return JSON.stringify(configOf(spec, placement, join), null, 2);
-}
-
-function revisionOf(config: string): string {
-  return createHash("sha256").update(config).digest("hex").slice(0, 16);
+/** Whatever the order in which the engine hands over the properties. */
+function revisionOf(config: ControlPlaneConfig): string {
+  return digestOf(config).digest;
 }
 
 /** Writes the configuration; returns its revision. */
 async function configure(spec: DatacenterSpec, runtime: Runtime, placement: Placement, context: HandlerContext) {
-  const content = configText(spec, placement, await joinOf(spec, context));
-  await runtime.putFiles(unitOf(spec), [{ path: "config.json", content }]);
-  return revisionOf(content);
+  const config = configOf(spec, placement, await joinOf(spec, context));
+  await runtime.putFiles(unitOf(spec), [{ path: "config.json", content: JSON.stringify(config, null, 2) }]);
+  return revisionOf(config);
 }
 
 /** The former revision if the configuration in the unit is still right: then nobody else has to answer. */
@@ -175,8 +172,7 @@ export async function recogniseDatacenter(inputs: Props, context: HandlerContext
   const found = await inspectUnit(unitOf(spec), inputs, context);
   if (!found) return undefined;
   const { placement } = found.state;
-  const content = configText(spec, placement, await joinOf(spec, context));
-  const revision = revisionOf(content);
+  const revision = revisionOf(configOf(spec, placement, await joinOf(spec, context)));
   if (await isOutdated(found, { revision })) {
     throw new MeshError(
       "conflict",
