@@ -1,5 +1,5 @@
 /** Rules over a whole program, which no single resource can see. Pure: declarations in, problems out. */
-import type { MeshGatewayMode } from "./spec/shared.ts";
+import type { MeshGatewayMode } from "./spec/words.ts";
 
 /** An upstream as far as it is known when the program runs. */
 export interface DeclaredUpstream {

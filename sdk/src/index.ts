@@ -25,4 +25,4 @@ export {
   type SidecarArgs,
   type UpstreamArgs,
 } from "./resources/service-registration.ts";
-export type { MeshGatewayMode } from "./spec/shared.ts";
+export type { MeshGatewayMode } from "./spec/words.ts";

@@ -3,8 +3,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import { meshIdPattern } from "./spec/mesh-id.ts";
-import type { OwnerSpec } from "./spec/shared.ts";
+import { meshIdPattern, type OwnerSpec } from "./spec/words.ts";
 
 function hasProjectFile(folder: string): boolean {
   return existsSync(join(folder, "Pulumi.yaml")) || existsSync(join(folder, "Pulumi.yml"));

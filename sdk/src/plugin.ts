@@ -36,7 +36,7 @@ export type {
   SidecarArgs,
   UpstreamArgs,
 } from "./resources/service-registration.ts";
-export type { MeshGatewayMode } from "./spec/shared.ts";
+export type { MeshGatewayMode } from "./spec/words.ts";
 
 /** The class with the plugin's type. */
 function served<Class extends { readonly __pulumiType: string }>(base: Class, noun: string): Class {

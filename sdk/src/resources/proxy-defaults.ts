@@ -1,6 +1,6 @@
 /** The ProxyDefaults resource: what holds for every proxy of the federation. */
 import type * as pulumi from "@pulumi/pulumi";
-import type { MeshGatewayMode } from "../spec/shared.ts";
+import type { MeshGatewayMode } from "../spec/words.ts";
 import { MeshResource } from "./mesh-resource.ts";
 import { type DatacenterRef, datacenterNameOf, declaration, dependOn } from "./reference.ts";
 

@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Declared } from "../check-program.ts";
 import { ownerOf } from "../owner.ts";
 import { declare, declaredDatacenter } from "../program.ts";
-import type { OwnerSpec } from "../spec/shared.ts";
+import type { OwnerSpec } from "../spec/words.ts";
 
 /** A resource that knows its datacenter's name when the program runs. */
 export interface InDatacenter<Name extends string = string> {

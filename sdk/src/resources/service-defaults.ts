@@ -1,6 +1,6 @@
 /** The ServiceDefaults resource: what holds for every instance of one service. */
 import type * as pulumi from "@pulumi/pulumi";
-import type { MeshGatewayMode } from "../spec/shared.ts";
+import type { MeshGatewayMode } from "../spec/words.ts";
 import { MeshResource } from "./mesh-resource.ts";
 import { type DatacenterRef, datacenterNameOf, declaration, dependOn } from "./reference.ts";
 import type { ServiceRef } from "./service-registration.ts";

@@ -1,7 +1,7 @@
 /** The ServiceRegistration resource: a service, its sidecar and, if wanted, the program behind it. */
 import type * as pulumi from "@pulumi/pulumi";
 import type { DeclaredUpstream } from "../check-program.ts";
-import type { MeshGatewayMode } from "../spec/shared.ts";
+import type { MeshGatewayMode } from "../spec/words.ts";
 import { MeshResource } from "./mesh-resource.ts";
 import { type DatacenterRef, datacenterNameOf, declaration, dependOn, plain, secret } from "./reference.ts";
 

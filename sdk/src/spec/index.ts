@@ -15,4 +15,5 @@ export {
   serviceRegistrationSchema,
   type UpstreamSpec,
 } from "./service-registration.ts";
-export { durationSeconds, type MeshGatewayMode, meshGatewayModes, type OwnerSpec } from "./shared.ts";
+export { durationSeconds } from "./shared.ts";
+export { type MeshGatewayMode, meshGatewayModes, type OwnerSpec } from "./words.ts";

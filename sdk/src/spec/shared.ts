@@ -1,6 +1,6 @@
 /** Schemas that several nouns share: names, ports, durations, modes, ownership. Pure. */
 import { z } from "zod";
-import { meshIdPattern } from "./mesh-id.ts";
+import { meshGatewayModes, meshIdPattern, type OwnerSpec } from "./words.ts";
 
 /** A value as an error message shows it, short. */
 export function show(value: unknown): string {
@@ -63,10 +63,6 @@ export function durationSeconds(text: string): number {
   return total;
 }
 
-/** How traffic to another datacenter goes. @see the resources' documentation of `meshGateway`. */
-export const meshGatewayModes = ["none", "local", "remote"] as const;
-export type MeshGatewayMode = (typeof meshGatewayModes)[number];
-
 /** `{ mode: "none" | "local" | "remote" }` */
 export const meshGatewaySchema = strict(
   {
@@ -103,7 +99,7 @@ const pathSchema = z
 export const filesSchema = z.record(pathSchema, z.string());
 
 /** Whose a resource is; written by the constructors, never by users. Only a unit with the same four is adopted. */
-export const ownerSchema = strict({
+export const ownerSchema: z.ZodType<OwnerSpec> = strict({
   project: z.string().describe("Pulumi project."),
   stack: z.string().describe("Pulumi stack."),
   resource: z.string().describe("Logical name of the resource."),
@@ -116,7 +112,6 @@ export const ownerSchema = strict({
 }).describe(
   "Whose it is; only what has the same owner is found again. Filled in by constructors and by the provider, never by hand.",
 );
-export type OwnerSpec = z.infer<typeof ownerSchema>;
 
 /** A problem that refers to one property. */
 export function problemAt(path: readonly (string | number)[], message: string) {
