@@ -20,7 +20,8 @@ export const managementPolicy: AclPolicyRecord = {
   Rules: managementRules,
 };
 
-function anonymousToken(nowMs: number): AclTokenRecord {
+/** The token of callers without one; it has no rights of its own. */
+export function anonymousToken(nowMs: number): AclTokenRecord {
   return {
     AccessorID: anonymousAccessor,
     SecretID: anonymousSecret,

@@ -8,7 +8,7 @@ import { isMeshError, MeshError } from "../model/errors.ts";
 import type { AclPolicyRecord, AclTokenRecord } from "../model/records.ts";
 import type { Commit, Store, Stored } from "../store/store.ts";
 import { createAuthorizer, type DefaultPolicy, managementAuthorizer } from "./authorizer.ts";
-import { anonymousAccessor, anonymousName, anonymousSecret, managementPolicyId } from "./builtin.ts";
+import { anonymousAccessor, anonymousName, anonymousSecret, anonymousToken, managementPolicyId } from "./builtin.ts";
 import { type PolicyRules, parseRules } from "./rules.ts";
 
 export interface ResolverOptions {
@@ -94,7 +94,7 @@ export function createResolver(store: Store, options: ResolverOptions): Resolver
     const accessor = accessorId === anonymousAccessor ? anonymousName : accessorId;
     const token = store.get("acl-token", accessorId)?.value;
     // Without a record of its own the anonymous token still has the default policy.
-    const effective = token ?? (accessorId === anonymousAccessor ? noRights(accessorId) : undefined);
+    const effective = token ?? (accessorId === anonymousAccessor ? anonymousToken(0) : undefined);
     if (!effective) return undefined;
     const authorizer = authorizerOf(effective, accessor);
     authorizers.set(accessorId, authorizer);
@@ -150,19 +150,6 @@ export function createResolver(store: Store, options: ResolverOptions): Resolver
       return () => void listeners.delete(entry);
     },
     close: unsubscribe,
-  };
-}
-
-function noRights(accessor: string): AclTokenRecord {
-  return {
-    AccessorID: accessor,
-    SecretID: anonymousSecret,
-    Description: "",
-    Policies: [],
-    ServiceIdentities: [],
-    NodeIdentities: [],
-    Local: false,
-    CreateTime: "",
   };
 }
 

@@ -154,7 +154,7 @@ function remoteEndpoints(
   });
   if (mode === "none")
     return sortEndpoints(instances.map((one) => endpoint(wanAddress(one.Service), one.Status !== "critical")));
-  // One healthy instance makes every healthy gateway a way to it; a gateway that fails its own checks is none (#15703).
+  // One healthy instance makes every healthy gateway a way to it; a gateway that fails its own checks is none (consul#15703).
   const reachable = instances.some((one) => one.Status !== "critical");
   const gateways =
     mode === "local"
