@@ -7,6 +7,9 @@ import { createLanguageRuntime } from "./service.ts";
 
 const MAX_MESSAGE_BYTES = 400 * 1024 * 1024;
 
+/** How often it looks whether the engine that started it is still there; an engine that is killed says no good-bye. */
+const engineWatchMs = 1_000;
+
 /** The engine's address: the last argument that is not a flag. */
 function engineAddress(args: readonly string[]): string {
   const address = args.findLast((arg) => !arg.startsWith("-"));
@@ -26,9 +29,13 @@ server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error,
   process.stdout.write(`${port}\n`);
 });
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => {
-    runtime.stopPrograms();
-    process.exit(0);
-  });
+function stop(): void {
+  runtime.stopPrograms();
+  process.exit(0);
 }
+
+const engine = process.ppid;
+setInterval(() => {
+  if (process.ppid !== engine) stop();
+}, engineWatchMs).unref();
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop);
