@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { identityFile } from "../../provider/src/model/identity-file.ts";
 import type { BootstrapInput } from "../../provider/src/model/proxy-snapshot.ts";
 import { bootstrap } from "../../provider/src/xds/bootstrap.ts";
-import { identityFile } from "../../provider/src/xds/identity-file.ts";
 import { createTestAuthority } from "../support/certificates.ts";
 import { validateBootstrap } from "../support/envoy.ts";
 

@@ -1,8 +1,9 @@
 /** `DeregisterCriticalServiceAfter`: a service whose check stays critical that long is taken out of the catalog. */
 import { parseDurationMs } from "../model/duration.ts";
 import type { CheckRecord } from "../model/records.ts";
-import type { Commit, Store } from "../store/store.ts";
+import type { Store } from "../store/store.ts";
 import { type Clock, createDeadlines } from "./deadlines.ts";
+import { followChecks } from "./follow-checks.ts";
 import { deregistrationChanges } from "./registration-changes.ts";
 import { transact } from "./transact.ts";
 
@@ -18,7 +19,6 @@ export function createReaper(deps: {
   readonly onError: (error: unknown) => void;
 }): { readonly close: () => void } {
   const { store } = deps;
-  const prefix = `${deps.node}/`;
 
   const reap = async (key: string): Promise<void> => {
     let reaped: CheckRecord | undefined;
@@ -38,17 +38,7 @@ export function createReaper(deps: {
     if (delay === undefined || check.Status !== "critical") deadlines.delete(key);
     else if (!deadlines.has(key)) deadlines.set(key, Math.max(delay, leastDelayMs));
   };
-  const onCommit = (commit: Commit): void => {
-    for (const record of commit.deleted) {
-      if (record.kind === "check") deadlines.delete(record.key);
-    }
-    for (const record of commit.set) {
-      if (record.kind === "check" && record.key.startsWith(prefix)) follow(record.key, record.value as CheckRecord);
-    }
-  };
-
-  for (const record of store.list("check", prefix)) follow(record.key, record.value);
-  const stop = store.subscribe(onCommit);
+  const stop = followChecks(store, deps.node, follow, deadlines.delete);
   return {
     close: () => {
       stop();

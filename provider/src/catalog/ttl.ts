@@ -1,8 +1,9 @@
 /** TTL checks: a check that is not reported in time becomes critical. Its status lives in the store, its deadline here. */
 import { parseDurationMs } from "../model/duration.ts";
 import type { CheckRecord } from "../model/records.ts";
-import type { Commit, Store } from "../store/store.ts";
+import type { Store } from "../store/store.ts";
 import { type Clock, createDeadlines } from "./deadlines.ts";
+import { followChecks } from "./follow-checks.ts";
 import { setCurrent, transact } from "./transact.ts";
 
 export interface Ttl {
@@ -22,7 +23,6 @@ export function createTtl(deps: {
   readonly onError: (error: unknown) => void;
 }): Ttl {
   const { store } = deps;
-  const prefix = `${deps.node}/`;
 
   const expire = (key: string): void => {
     transact(store, () => {
@@ -40,17 +40,7 @@ export function createTtl(deps: {
     if (ttl === undefined || check.Status === "critical") deadlines.delete(key);
     else if (!deadlines.has(key)) deadlines.set(key, ttl);
   };
-  const onCommit = (commit: Commit): void => {
-    for (const record of commit.deleted) {
-      if (record.kind === "check") deadlines.delete(record.key);
-    }
-    for (const record of commit.set) {
-      if (record.kind === "check" && record.key.startsWith(prefix)) follow(record.key, record.value as CheckRecord);
-    }
-  };
-
-  for (const record of store.list("check", prefix)) follow(record.key, record.value);
-  const stop = store.subscribe(onCommit);
+  const stop = followChecks(store, deps.node, follow, deadlines.delete);
   return {
     refresh: (key) => {
       const check = store.get("check", key)?.value;

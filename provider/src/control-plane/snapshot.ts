@@ -1,4 +1,5 @@
 /** From the catalog to one proxy's snapshot. Pure: everything is read through a reader that may note what was read. */
+import { bestAddress } from "../catalog/health.ts";
 import { callerDecisions, isAllowed } from "../model/intention.ts";
 import { resolveMeshGatewayMode } from "../model/mesh-gateway-mode.ts";
 import type {
@@ -132,7 +133,7 @@ function upstreamSnapshot(
 function localEndpoints(service: string, reader: CatalogReader): Endpoint[] {
   return reader
     .sidecarsOf(service)
-    .map((instance) => endpoint(lanAddress(instance), reader.status(instance) !== "critical"));
+    .map((instance) => endpoint(bestAddress(instance, undefined, "lan"), reader.status(instance) !== "critical"));
 }
 
 function remoteEndpoints(
@@ -153,12 +154,16 @@ function remoteEndpoints(
     upstream,
   });
   if (mode === "none")
-    return sortEndpoints(instances.map((one) => endpoint(wanAddress(one.Service), one.Status !== "critical")));
+    return sortEndpoints(
+      instances.map((one) => endpoint(bestAddress(one.Service, undefined, "wan"), one.Status !== "critical")),
+    );
   // One healthy instance makes every healthy gateway a way to it; a gateway that fails its own checks is none (consul#15703).
   const reachable = instances.some((one) => one.Status !== "critical");
   const gateways =
     mode === "local"
-      ? reader.gateways().map((one) => ({ address: lanAddress(one), healthy: reader.status(one) !== "critical" }))
+      ? reader
+          .gateways()
+          .map((one) => ({ address: bestAddress(one, undefined, "lan"), healthy: reader.status(one) !== "critical" }))
       : remoteGateways(datacenter, reader);
   if (gateways.length === 0) {
     const place = mode === "local" ? reader.datacenter : datacenter;
@@ -214,24 +219,16 @@ function remoteGateways(
   datacenter: string,
   reader: CatalogReader,
 ): { address: { Address: string; Port: number }; healthy: boolean }[] {
-  return reader
-    .gatewaysOf(datacenter)
-    .flatMap((gateway) =>
-      gateway.Instances.map((one) => ({ address: wanAddress(one.Service), healthy: one.Status !== "critical" })),
-    );
+  return reader.gatewaysOf(datacenter).flatMap((gateway) =>
+    gateway.Instances.map((one) => ({
+      address: bestAddress(one.Service, undefined, "wan"),
+      healthy: one.Status !== "critical",
+    })),
+  );
 }
 
 function checks(proxy: ServiceRecord, reader: CatalogReader): readonly ProxyCheck[] {
   return proxyChecks(reader.checksOf(proxy));
-}
-
-function lanAddress(instance: ServiceRecord): { Address: string; Port: number } {
-  return instance.TaggedAddresses["lan"] ?? { Address: instance.Address, Port: instance.Port };
-}
-
-/** WAN tagged address before the service's own (Consul, CheckServiceNode.BestAddress). */
-function wanAddress(instance: ServiceRecord): { Address: string; Port: number } {
-  return instance.TaggedAddresses["wan"] ?? { Address: instance.Address, Port: instance.Port };
 }
 
 function endpoint(at: { readonly Address: string; readonly Port: number }, healthy: boolean): Endpoint {

@@ -1,5 +1,6 @@
 /** The Envoy of a unit: its identity, its bootstrap and its process, until the control plane calls it ready. */
 import { generateKeyPairSync } from "node:crypto";
+import { identityFile } from "../model/identity-file.ts";
 import type { IdentityRequest, IdentityResponse, ProxyStatus } from "../model/isthmus-api.ts";
 import type { Placement, ProcessSpec, Runtime, UnitId } from "../runtime/runtime.ts";
 import type { ApiClient } from "./api-client.ts";
@@ -32,19 +33,6 @@ export interface ProxyUnit {
 }
 
 const files = { bootstrap: "bootstrap.json", identity: "identity.json", admin: "admin.sock" };
-
-/** Envoy's file form of a secret. The name is what the bootstrap asks for. */
-function identityFile(chain: string, key: string): string {
-  return JSON.stringify({
-    resources: [
-      {
-        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
-        name: "identity",
-        tls_certificate: { certificate_chain: { inline_string: chain }, private_key: { inline_string: key } },
-      },
-    ],
-  });
-}
 
 function processSpec(placement: Placement): ProcessSpec {
   return {

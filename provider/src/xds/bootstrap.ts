@@ -1,7 +1,8 @@
 /** Envoy's bootstrap: how a proxy finds its control plane, by mutual TLS, and nothing about the mesh itself. */
+
+import { identitySecret } from "../model/identity-file.ts";
 import type { BootstrapInput } from "../model/proxy-snapshot.ts";
 import { isIpLiteral } from "./address.ts";
-import { identitySecret } from "./identity-file.ts";
 
 const controlPlaneCluster = "control_plane";
 
